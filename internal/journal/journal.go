@@ -1,0 +1,85 @@
+// Package journal is the contract between the node and whatever puts commands
+// into one order: the memory of one process, or a replicated log.
+//
+// An engine knows order, durability and who leads. It knows nothing of locks:
+// commands pass through it as a [Batch] that it cannot look into.
+package journal
+
+import (
+	"context"
+	"errors"
+)
+
+// The three endings of a proposal that did not succeed. Every error of
+// [Journal.Propose] is one of them, by errors.Is.
+var (
+	// ErrRefused: nothing happened and nothing will. Proposing again is safe.
+	ErrRefused = errors.New("refused")
+	// ErrUnknown: it may have happened, or may happen yet. Propose again under
+	// the same slot and seq.
+	ErrUnknown = errors.New("outcome unknown")
+	// ErrFatal: this process must not go on.
+	ErrFatal = errors.New("fatal")
+)
+
+// Batch is what one proposal carries. The engine hands it to Apply as it is
+// where it was proposed, and encoded everywhere else.
+type Batch interface {
+	// AppendBinary appends the encoded batch. Engines that keep nothing do not call it.
+	AppendBinary(b []byte) ([]byte, error)
+}
+
+// Entry is one place in the order.
+type Entry struct {
+	// Index grows by one from entry to entry.
+	Index uint64
+	// Term in which the entry was appended, StampTerm in which its time was
+	// stamped. They differ for an entry that outlived its leader: then no time
+	// passed and the leader's own commands are void.
+	Term, StampTerm uint64
+	// Elapsed is what Stamp returned, in microseconds.
+	Elapsed int64
+	// Batches in their order: those that were proposed here are the very values
+	// given to Propose, others come from Decode.
+	Batches []Batch
+}
+
+// Machine is what a journal drives. The engine serialises Apply, Snapshot and
+// Restore; Stamp and Unstamp are serialised among themselves.
+type Machine interface {
+	// Stamp returns how much time has passed since the last stamp of this lead,
+	// in microseconds. The engine calls it once for each entry, after the
+	// entry's batches are settled and right before it is appended, and only
+	// while it leads with the backlog applied.
+	Stamp() int64
+	// Unstamp gives the time of a refused entry back, to go into the next one.
+	Unstamp(elapsed int64)
+	// Apply carries an entry out. It has no side effect but on the machine,
+	// does not fail, and does not keep the entry. Results for those who
+	// proposed are put into their batches.
+	Apply(e Entry)
+	// Decode is the inverse of Batch.AppendBinary.
+	Decode(data []byte) (Batch, error)
+	// Snapshot starts a view of the state as of now. next returns it chunk by
+	// chunk, nil at the end; it may be called while Apply goes on. done ends
+	// the view, read to the end or not.
+	Snapshot() (next func() ([]byte, error), done func(), err error)
+	// Restore replaces the state by one that Snapshot wrote; next returns nil at the end.
+	Restore(next func() ([]byte, error)) error
+}
+
+// Journal puts batches into one order. All methods are safe for concurrent use.
+type Journal interface {
+	// Propose puts a batch into the order and returns once this process has
+	// applied it, and it is as durable as the engine makes it. The end of ctx
+	// makes the outcome unknown unless the batch was not ordered yet.
+	Propose(ctx context.Context, b Batch) error
+	// Lead waits until this process leads and has applied the backlog. The
+	// returned context ends, with a cause, when the lead is lost.
+	Lead(ctx context.Context) (context.Context, error)
+	// Barrier returns once everything acknowledged anywhere before the call is
+	// applied here: what is read afterwards is current.
+	Barrier(ctx context.Context) error
+	// Close refuses new proposals, waits for those under way, and ends the lead.
+	Close() error
+}
