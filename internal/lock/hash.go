@@ -1,6 +1,9 @@
 package lock
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Hash is a 128-bit hash over everything that is replicated. It is the sum of
 // the hashes of the table's records, so a change costs what it touches, and the
@@ -46,7 +49,15 @@ func (m *mixer) flag(b bool) {
 	}
 }
 
-func (m *mixer) text(s string) {
+func (m *mixer) text(s string)  { mix(m, s) }
+func (m *mixer) bytes(b []byte) { mix(m, b) }
+
+func (m *mixer) key(k *Key) {
+	m.word(binary.LittleEndian.Uint64(k[:8]))
+	m.word(binary.LittleEndian.Uint64(k[8:]))
+}
+
+func mix[T string | []byte](m *mixer, s T) {
 	m.word(uint64(len(s)))
 	for len(s) >= 8 {
 		m.word(uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
@@ -59,8 +70,6 @@ func (m *mixer) text(s string) {
 	}
 	m.word(last)
 }
-
-func (m *mixer) bytes(b []byte) { m.text(string(b)) }
 
 func (m *mixer) sum() Hash {
 	return Hash{fold(m.a, 0x589965cc75374cc3), fold(m.b, 0x1d8e4e27c47d124f)}

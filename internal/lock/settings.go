@@ -146,3 +146,37 @@ func (s Settings) withDefaults() Settings {
 	orSpan(&s.MemberLease, 15*Second)
 	return s
 }
+
+// limit is the limit of a field, for outcomes that are repeated; 0 if it has none.
+func (s *Settings) limit(f Field) int64 {
+	switch f {
+	case FieldName:
+		return int64(s.MaxNameBytes)
+	case FieldNames:
+		return int64(s.MaxNames)
+	case FieldSize, FieldPermits:
+		return maxSize
+	case FieldWait, FieldLease:
+		return int64(MaxDuration)
+	case FieldLockDelay:
+		return int64(s.MaxLockDelay)
+	case FieldValue:
+		return int64(s.MaxValueBytes)
+	case FieldLabels:
+		return int64(s.MaxLabels)
+	case FieldReason:
+		return int64(s.MaxTextBytes)
+	case FieldLocks:
+		return int64(s.MaxLocks)
+	case FieldHoldsPerSession:
+		return int64(s.MaxHoldsPerSession)
+	case FieldHoldsOutsideSessions:
+		return int64(s.MaxHoldsOutsideSessions)
+	case FieldWaitersPerLock:
+		return int64(s.MaxWaitersPerLock)
+	case FieldWaitersPerSession:
+		return int64(s.MaxWaitersPerSession)
+	default:
+		return 0
+	}
+}

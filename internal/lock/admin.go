@@ -1,0 +1,106 @@
+package lock
+
+// birth begins a life of the table.
+func (t *Table) birth(c *Birth) Outcome {
+	const maxWall = 1 << 62
+	if c.Wall > maxWall {
+		return refuse(FieldToken, maxWall)
+	}
+	if c.Quiet < 0 || c.Quiet > MaxDuration {
+		return refuse(FieldWait, int64(MaxDuration))
+	}
+	t.token = max(t.token, Token(c.Wall))
+	if c.Quiet > 0 {
+		t.quietUntil = max(t.quietUntil, t.now+Time(c.Quiet))
+		t.schedule(deadline{at: t.quietUntil, kind: quietDeadline}, t.quietPlace)
+		t.touchAllQueues()
+	}
+	return Outcome{Token: t.token}
+}
+
+func (t *Table) setSettings(c *SetSettings) Outcome {
+	s := c.Settings.withDefaults()
+	if !s.valid() {
+		return refuse(FieldSettings, 0)
+	}
+	t.settings = s
+	return Outcome{}
+}
+
+// valid checks that no setting contradicts another or a bound of the design.
+func (s *Settings) valid() bool {
+	const longestTTL = 10 * Minute
+	for _, n := range [...]int{
+		s.MaxNameBytes, s.MaxNames, s.MaxValueBytes, s.MaxLabels, s.MaxLabelBytes, s.MaxTextBytes,
+		s.MaxRequestIDBytes, s.MaxLocks, s.MaxSessions, s.MaxMembers, s.MaxHoldsPerSession,
+		s.MaxHoldsOutsideSessions, s.MaxWaitersPerLock, s.MaxWaitersPerSession, s.MaxSlots, s.MaxEndedRequestIDs,
+	} {
+		if n < 0 {
+			return false
+		}
+	}
+	return s.Format <= FormatLevel &&
+		s.MinTTL > 0 && s.MinTTL <= s.DefaultTTL && s.DefaultTTL <= s.MaxTTL && s.MaxTTL <= longestTTL &&
+		s.MaxIdleTTL > 0 && s.MaxIdleTTL <= MaxDuration && s.MemberLease > 0 && s.MemberLease <= longestTTL &&
+		s.MaxLockDelay >= 0 && s.MaxLockDelay <= 60*Second
+}
+
+// forceRelease ends a hold that the token names. With Wait it is revoked
+// instead, and ends when its holder must believe it lost. A delay ends at once.
+func (t *Table) forceRelease(c *ForceRelease) Outcome {
+	if len(c.Reason) > t.settings.MaxTextBytes {
+		return refuse(FieldReason, int64(t.settings.MaxTextBytes))
+	}
+	lock := t.findLock(c.Name)
+	if lock == 0 {
+		return Outcome{Code: NotFound}
+	}
+	id := t.holdByToken(lock, c.Token)
+	if id == 0 {
+		return Outcome{Code: TokenMoved}
+	}
+	h := t.holds.at(id)
+	if h.is(holdDelay) {
+		t.freeHold(id)
+		return Outcome{Token: c.Token, Count: 1}
+	}
+	o := Outcome{Token: c.Token, MayBelieve: t.holdBelief(h)}
+	if !c.Wait {
+		t.endHold(id, Forced, true)
+		t.result.Events[len(t.result.Events)-1].Text = c.Reason
+		o.Count = 1
+		return o
+	}
+	if !h.is(holdRevoked) {
+		h = t.openHold(id)
+		h.flags |= holdRevoked
+		if end := t.now + Time(o.MayBelieve); h.deadline == 0 || h.deadline > end {
+			t.setHoldDeadline(id, end)
+		}
+		t.emitHold(HoldRevoked, id, NotEnded)
+		t.result.Events[len(t.result.Events)-1].Text = c.Reason
+	}
+	return o
+}
+
+// holdBelief is how long the holder may still believe in a hold.
+func (t *Table) holdBelief(h *holdRow) Duration {
+	if h.session != t.outside {
+		return t.mayBelieve(h.session)
+	}
+	if h.deadline != 0 {
+		return Duration(h.deadline - t.now)
+	}
+	return t.settings.MemberLease
+}
+
+func (t *Table) lead(c *Lead) Outcome {
+	if len(c.Member) > t.settings.MaxTextBytes {
+		return refuse(FieldMember, int64(t.settings.MaxTextBytes))
+	}
+	if t.leader != c.Member {
+		t.leader = c.Member
+		t.emit(Event{Type: LeaderChanged, Text: c.Member})
+	}
+	return Outcome{}
+}

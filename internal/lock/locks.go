@@ -1,0 +1,277 @@
+package lock
+
+// findLock returns the lock of a name, 0 if there is none.
+func (t *Table) findLock(name string) lockID { return t.lockByName[name] }
+
+// makeLock puts a new lock into the table. It is idle until somebody holds it
+// or waits for it, which the caller sees to in the same step.
+func (t *Table) makeLock(name string, size uint32) lockID {
+	id, l := t.newLock()
+	t.lock++
+	l.name, l.number, l.size, l.fence = name, t.lock, size, t.fenceFloor
+	t.ledger.sum.add(l.hashName())
+	t.lockByName[name] = id
+	t.counts.Locks++
+	t.linkIdle(id, l)
+	return id
+}
+
+// forgetLock takes an idle lock out of the table.
+func (t *Table) forgetLock(id lockID) {
+	l := t.openLock(id)
+	t.unlinkIdle(l)
+	t.fenceFloor = max(t.fenceFloor, l.fence)
+	t.ledger.sum.sub(l.hashName())
+	delete(t.lockByName, l.name)
+	t.counts.Locks--
+	t.locks.release(id)
+}
+
+// linkIdle puts an opened lock at the young end of the idle list.
+func (t *Table) linkIdle(id lockID, l *lockRow) {
+	t.touch++
+	l.touched, l.touchNo = t.now, t.touch
+	t.appendIdle(id, l)
+}
+
+func (t *Table) appendIdle(id lockID, l *lockRow) {
+	l.prevIdle, l.nextIdle = t.lastIdle, 0
+	if t.lastIdle == 0 {
+		t.firstIdle = id
+	} else {
+		t.locks.at(t.lastIdle).nextIdle = id
+	}
+	t.lastIdle = id
+}
+
+func (t *Table) unlinkIdle(l *lockRow) {
+	if l.prevIdle == 0 {
+		t.firstIdle = l.nextIdle
+	} else {
+		t.locks.at(l.prevIdle).nextIdle = l.nextIdle
+	}
+	if l.nextIdle == 0 {
+		t.lastIdle = l.prevIdle
+	} else {
+		t.locks.at(l.nextIdle).prevIdle = l.prevIdle
+	}
+	l.prevIdle, l.nextIdle = 0, 0
+}
+
+// retouch makes an idle lock the youngest one, because somebody asked for it.
+func (t *Table) retouch(id lockID) {
+	if !t.locks.at(id).idle() {
+		return
+	}
+	l := t.openLock(id)
+	t.unlinkIdle(l)
+	t.linkIdle(id, l)
+}
+
+// occupy is called on an opened lock right before it gets a hold or a waiter,
+// and vacate right after it lost one.
+func (t *Table) occupy(l *lockRow) {
+	if l.idle() {
+		t.unlinkIdle(l)
+	}
+}
+
+func (t *Table) vacate(id lockID, l *lockRow) {
+	if l.idle() {
+		t.linkIdle(id, l)
+	}
+}
+
+// collect forgets idle locks, oldest first, a bounded number.
+func (t *Table) collect(c *Collect) Outcome {
+	if c.Idle < 0 {
+		return refuse(FieldIdle, 0)
+	}
+	if c.Max < 1 {
+		return refuse(FieldMax, 1)
+	}
+	n := 0
+	for n < c.Max && t.firstIdle != 0 && Duration(t.now-t.locks.at(t.firstIdle).touched) > c.Idle {
+		t.forgetLock(t.firstIdle)
+		n++
+	}
+	return Outcome{Count: n}
+}
+
+// resize changes a lock's size. Holds stay, whatever they take; waiters that
+// want more than there will ever be are refused.
+func (t *Table) resize(c *Resize) Outcome {
+	if c.Size < 1 || c.Size > maxSize {
+		return refuse(FieldSize, maxSize)
+	}
+	id := t.findLock(c.Name)
+	if id == 0 {
+		return Outcome{Code: NotFound}
+	}
+	if c.Size > 1 && t.wantsShared(id) {
+		return refuse(FieldMode, 1)
+	}
+	l := t.openLock(id)
+	l.size = c.Size
+	t.retouch(id)
+	for p := l.firstPlace; p != 0; {
+		place := t.places.at(p)
+		p = place.next
+		if place.permits > c.Size {
+			t.endRequest(place.request, Outcome{Code: SizeMismatch, Reason: Resized})
+		}
+	}
+	t.emit(Event{Type: LockResized, Name: l.name, Size: l.size})
+	t.touchQueue(id)
+	return Outcome{}
+}
+
+// wantsShared reports whether a lock is held or waited for in shared mode,
+// which only locks of size 1 can be.
+func (t *Table) wantsShared(id lockID) bool {
+	l := t.locks.at(id)
+	if l.shared > 0 {
+		return true
+	}
+	for p := l.firstPlace; p != 0; p = t.places.at(p).next {
+		if t.places.at(p).mode == Shared {
+			return true
+		}
+	}
+	return false
+}
+
+// linkHold puts a hold at the end of an opened lock's list and takes its permits.
+func (t *Table) linkHold(lock lockID, l *lockRow, id holdID, h *holdRow) {
+	h.lock, h.prevInLock = lock, l.lastHold
+	if l.lastHold == 0 {
+		l.firstHold = id
+		t.counts.Held++
+	} else {
+		t.holds.at(l.lastHold).nextInLock = id
+	}
+	l.lastHold = id
+	l.holds++
+	l.take(h.mode, h.permits)
+	t.joinCrowd(lock, l, id, h)
+}
+
+// unlinkHold is its reverse.
+func (t *Table) unlinkHold(lock lockID, l *lockRow, id holdID, h *holdRow) {
+	t.leaveCrowd(lock, l, id, h)
+	if h.prevInLock == 0 {
+		l.firstHold = h.nextInLock
+	} else {
+		t.holds.at(h.prevInLock).nextInLock = h.nextInLock
+	}
+	if h.nextInLock == 0 {
+		l.lastHold = h.prevInLock
+	} else {
+		t.holds.at(h.nextInLock).prevInLock = h.prevInLock
+	}
+	l.holds--
+	l.give(h.mode, h.permits)
+	if l.holds == 0 {
+		t.counts.Held--
+	}
+	t.vacate(lock, l)
+}
+
+func (l *lockRow) take(m Mode, permits uint32) {
+	if m == Shared {
+		l.shared += permits
+	} else {
+		l.held += permits
+	}
+}
+
+func (l *lockRow) give(m Mode, permits uint32) {
+	if m == Shared {
+		l.shared -= permits
+	} else {
+		l.held -= permits
+	}
+}
+
+// fits reports whether the lock has room for so many permits in this mode, not
+// looking at its queue.
+func (l *lockRow) fits(m Mode, permits uint32) bool {
+	if m == Shared {
+		return l.held == 0
+	}
+	return l.shared == 0 && uint64(l.held)+uint64(permits) <= uint64(l.size)
+}
+
+// crowd finds the holds of a lock that has many. Few are found faster by
+// walking the list.
+type crowd struct {
+	byKey   map[Key]holdID
+	byToken map[Token]holdID
+}
+
+// crowdSize is the number of holds from which a lock gets a crowd; it loses it
+// below half of that.
+const crowdSize = 16
+
+func (t *Table) joinCrowd(lock lockID, l *lockRow, id holdID, h *holdRow) {
+	c := t.crowds[lock]
+	if c != nil {
+		c.byKey[h.key], c.byToken[h.token] = id, id
+		return
+	}
+	if l.holds < crowdSize {
+		return
+	}
+	c = &crowd{byKey: map[Key]holdID{}, byToken: map[Token]holdID{}}
+	for id := l.firstHold; id != 0; id = t.holds.at(id).nextInLock {
+		h := t.holds.at(id)
+		c.byKey[h.key], c.byToken[h.token] = id, id
+	}
+	t.crowds[lock] = c
+}
+
+func (t *Table) leaveCrowd(lock lockID, l *lockRow, id holdID, h *holdRow) {
+	if l.holds < crowdSize/2 {
+		return
+	}
+	c := t.crowds[lock]
+	if c == nil {
+		return
+	}
+	// A key that a client chose may stand twice.
+	if c.byKey[h.key] == id {
+		delete(c.byKey, h.key)
+	}
+	delete(c.byToken, h.token)
+	if l.holds-1 < crowdSize/2 {
+		delete(t.crowds, lock)
+	}
+}
+
+// holdByKey and holdByToken find a hold, or a delay, of a lock.
+func (t *Table) holdByKey(lock lockID, key Key) holdID {
+	if key == (Key{}) {
+		return 0
+	}
+	if c := t.crowds[lock]; c != nil {
+		return c.byKey[key]
+	}
+	for id := t.locks.at(lock).firstHold; id != 0; id = t.holds.at(id).nextInLock {
+		if t.holds.at(id).key == key {
+			return id
+		}
+	}
+	return 0
+}
+
+func (t *Table) holdByToken(lock lockID, token Token) holdID {
+	if c := t.crowds[lock]; c != nil {
+		return c.byToken[token]
+	}
+	for id := t.locks.at(lock).firstHold; id != 0; id = t.holds.at(id).nextInLock {
+		if t.holds.at(id).token == token {
+			return id
+		}
+	}
+	return 0
+}

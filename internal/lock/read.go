@@ -1,0 +1,235 @@
+package lock
+
+import (
+	"iter"
+	"strings"
+)
+
+// blocker describes what keeps a request from a lock, and whether the asking
+// session itself is in the way.
+func (t *Table) blocker(sid sessionID, lock lockID, m Mode) (*Blocker, bool) {
+	l := t.locks.at(lock)
+	b := &Blocker{Name: l.name, Holders: int(l.holds), Waiting: int(l.waiting)}
+	if l.waiting > 0 {
+		b.LongestWait = Duration(t.now - t.requests.at(t.places.at(l.firstPlace).request).since)
+	}
+	for id := l.firstHold; id != 0; id = t.holds.at(id).nextInLock {
+		h := t.holds.at(id)
+		if m == Shared && h.mode == Shared {
+			continue
+		}
+		if h.is(holdDelay) {
+			b.DelayLeft = max(b.DelayLeft, Duration(h.deadline-t.now))
+			continue
+		}
+		v := t.viewHold(h, id)
+		b.Holder = &v
+		break
+	}
+	return b, t.holdsSome(sid, lock)
+}
+
+// holdsSome reports whether a session holds a lock. Of a lock with very many
+// holders only the oldest are looked at, so that the answer stays cheap.
+func (t *Table) holdsSome(sid sessionID, lock lockID) bool {
+	const most = 64
+	if sid == t.outside {
+		return false
+	}
+	n := 0
+	for id := t.locks.at(lock).firstHold; id != 0 && n < most; id = t.holds.at(id).nextInLock {
+		if t.holds.at(id).session == sid {
+			return true
+		}
+		n++
+	}
+	return false
+}
+
+// Lookup returns a lock with at most so many holders and waiters.
+func (t *Table) Lookup(name string, maxHolders, maxWaiters int) (LockView, bool) {
+	id := t.findLock(name)
+	if id == 0 {
+		return LockView{}, false
+	}
+	return t.viewLock(id, maxHolders, maxWaiters), true
+}
+
+func (t *Table) viewLock(id lockID, maxHolders, maxWaiters int) LockView {
+	l := t.locks.at(id)
+	v := LockView{
+		Number: l.number, Name: l.name, Size: l.size, Held: l.held, Shared: l.shared, Fence: l.fence,
+		Idle: -1, HolderCount: int(l.holds), WaiterCount: int(l.waiting),
+	}
+	if l.idle() {
+		v.Idle = Duration(t.now - l.touched)
+	}
+	if l.waiting > 0 && l.shared == 0 && l.held < l.size {
+		v.FreeBehindHead = l.size - l.held
+	}
+	for h := l.firstHold; h != 0 && len(v.Holders) < maxHolders; h = t.holds.at(h).nextInLock {
+		v.Holders = append(v.Holders, t.viewHold(t.holds.at(h), h))
+	}
+	for p := l.firstPlace; p != 0 && len(v.Waiters) < maxWaiters; p = t.places.at(p).next {
+		v.Waiters = append(v.Waiters, t.viewPlace(t.places.at(p)))
+	}
+	return v
+}
+
+func (t *Table) viewHold(h *holdRow, id holdID) HoldView {
+	v := HoldView{
+		Name: t.locks.at(h.lock).name, Token: h.token, Key: h.key, Mode: h.mode, Permits: h.permits,
+		Age: Duration(t.now - h.since), LeaseLeft: -1, Revoked: h.is(holdRevoked), Delay: h.is(holdDelay),
+	}
+	if h.session != 0 {
+		s := t.sessions.at(h.session)
+		v.Session, v.Info = s.number, s.info
+	}
+	if h.deadline != 0 {
+		v.LeaseLeft = Duration(h.deadline - t.now)
+	}
+	if e := t.extras[id]; e != nil {
+		v.Note = e.note
+	}
+	return v
+}
+
+func (t *Table) viewPlace(p *placeRow) WaitView {
+	r := t.requests.at(p.request)
+	s := t.sessions.at(r.session)
+	v := WaitView{
+		Session: s.number, Info: s.info, Mode: p.mode, Permits: p.permits,
+		Age: Duration(t.now - r.since), GivesUp: -1, Note: r.note, NumNames: int(r.places),
+	}
+	if r.deadline != 0 {
+		v.GivesUp = Duration(r.deadline - t.now)
+	}
+	return v
+}
+
+// maxScan bounds the rows that one call of a listing looks at.
+const maxScan = 4096
+
+// List returns locks that match, from the place in the listing that an earlier
+// call returned (0: the beginning), and the place to go on from, 0 at the end.
+// It looks at a bounded number of locks, so it may return fewer than limit, even
+// none, before the end. A lock that lives throughout is listed exactly once.
+func (t *Table) List(f LockFilter, after uint64, limit, maxHolders, maxWaiters int) ([]LockView, uint64) {
+	var views []LockView
+	from := lockID(min(after, uint64(t.locks.end()))) + 1
+	for id := from; id < t.locks.end(); id++ {
+		if l := t.locks.at(id); l.live && f.matches(l) {
+			views = append(views, t.viewLock(id, maxHolders, maxWaiters))
+		}
+		if len(views) >= limit || id-from >= maxScan {
+			if id+1 >= t.locks.end() {
+				return views, 0
+			}
+			return views, uint64(id)
+		}
+	}
+	return views, 0
+}
+
+func (f *LockFilter) matches(l *lockRow) bool {
+	if !strings.HasPrefix(l.name, f.Prefix) {
+		return false
+	}
+	switch f.State {
+	case HeldState:
+		return l.holds > 0
+	case ContendedState:
+		return l.waiting > 0
+	case IdleState:
+		return l.idle()
+	default:
+		return true
+	}
+}
+
+// LookupSession returns a session.
+func (t *Table) LookupSession(n SessionNumber) (SessionView, bool) {
+	id := t.sessionByNumber[n]
+	if id == 0 {
+		return SessionView{}, false
+	}
+	return t.viewSession(t.sessions.at(id)), true
+}
+
+func (t *Table) viewSession(s *sessionRow) SessionView {
+	v := SessionView{
+		Number: s.number, Info: s.info, TTL: s.ttl, OnEnd: s.onEnd, Attached: s.attached(), Attach: s.attach,
+		Left: -1, Age: Duration(t.now - s.opened), Holds: int(s.holds), Waits: int(s.waits), Value: s.value,
+	}
+	if s.attached() {
+		v.Incarnation = t.members.at(s.member).number
+	} else {
+		v.Left = Duration(s.deadline - t.now)
+	}
+	return v
+}
+
+// ListSessions returns sessions as List returns locks.
+func (t *Table) ListSessions(after uint64, limit int) ([]SessionView, uint64) {
+	var views []SessionView
+	from := sessionID(min(after, uint64(t.sessions.end()))) + 1
+	for id := from; id < t.sessions.end(); id++ {
+		if s := t.sessions.at(id); s.live && id != t.outside {
+			views = append(views, t.viewSession(s))
+		}
+		if len(views) >= limit || id-from >= maxScan {
+			if id+1 >= t.sessions.end() {
+				return views, 0
+			}
+			return views, uint64(id)
+		}
+	}
+	return views, 0
+}
+
+// HoldsOf returns the holds of a session, oldest first, at most so many; those
+// outside sessions for 0.
+func (t *Table) HoldsOf(n SessionNumber, most int) []HoldView {
+	id := t.sessionByNumber[n]
+	if n == 0 {
+		id = t.outside
+	}
+	if id == 0 {
+		return nil
+	}
+	var views []HoldView
+	for h := t.sessions.at(id).firstHold; h != 0 && len(views) < most; h = t.holds.at(h).nextInSession {
+		views = append(views, t.viewHold(t.holds.at(h), h))
+	}
+	return views
+}
+
+// Attached reports whether a session is attached to an incarnation under this
+// number: whether that member may confirm its client's keep-alive.
+func (t *Table) Attached(n SessionNumber, attach uint64, in Incarnation) bool {
+	id := t.sessionByNumber[n]
+	if id == 0 {
+		return false
+	}
+	s := t.sessions.at(id)
+	return s.attached() && s.attach == attach && t.members.at(s.member).number == in
+}
+
+// AttachedTo lists the sessions attached to an incarnation with their attach
+// numbers, in the order in which they came. The table must not change meanwhile.
+func (t *Table) AttachedTo(in Incarnation) iter.Seq2[SessionNumber, uint64] {
+	return func(yield func(SessionNumber, uint64) bool) {
+		m := t.memberByNumber[in]
+		if m == 0 {
+			return
+		}
+		for id := t.members.at(m).first; id != 0; id = t.sessions.at(id).nextInMember {
+			if s := t.sessions.at(id); !yield(s.number, s.attach) {
+				return
+			}
+		}
+	}
+}
+
+// Leader is the member that leads, as far as the table was told.
+func (t *Table) Leader() string { return t.leader }

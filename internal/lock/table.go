@@ -1,0 +1,265 @@
+package lock
+
+// head is the state of a table beside its rows. Each counter holds the newest
+// number given; all of them only grow.
+type head struct {
+	now         Time
+	token       Token
+	session     SessionNumber
+	attach      uint64
+	incarnation Incarnation
+	request     uint64
+	lock        uint64
+	touch       uint64
+	event       uint64
+	// fenceFloor is the highest fence of the locks that were forgotten; new
+	// locks begin there, so that a name's fence never goes back.
+	fenceFloor Token
+	// quietUntil ends the time in which nothing is granted; 0 if there is none.
+	quietUntil Time
+	// term is the newest term of the log that an entry came from.
+	term     uint64
+	settings Settings
+}
+
+// Table is the state of a lock manager. Make one with [New] or a [Restorer].
+// It is not safe for concurrent use.
+type Table struct {
+	head
+	leader string
+
+	locks    arena[lockID, lockRow]
+	holds    arena[holdID, holdRow]
+	requests arena[requestID, requestRow]
+	places   arena[placeID, placeRow]
+	sessions arena[sessionID, sessionRow]
+	members  arena[memberID, memberRow]
+	extras   map[holdID]*holdExtra
+	crowds   map[lockID]*crowd
+
+	lockByName      map[string]lockID
+	sessionByNumber map[SessionNumber]sessionID
+	sessionBySecret map[SecretHash]sessionID
+	memberByNumber  map[Incarnation]memberID
+	memberByName    map[string]memberID
+	outside         sessionID
+	firstIdle       lockID
+	lastIdle        lockID
+	deadlines       deadlines
+	quietPlace      int32 // of the quiet time in deadlines
+	counts          Counts
+
+	ledger        ledger
+	snapshot      *Snapshot // the one that runs, or nil
+	snapshotEpoch uint32
+
+	// Scratch of one step, empty between steps.
+	work    []lockID
+	heads   []queueHead
+	due     []deadline
+	asked   []lockID
+	grouped []holdID
+	result  Result
+}
+
+// Counts are figures of a table.
+type Counts struct {
+	// Locks in the table, Held ones among them, Contended ones with waiters.
+	Locks, Held, Contended int
+	// Holds and lock Delays.
+	Holds, Delays int
+	// Waiters: requests that wait.
+	Waiters int
+	// Sessions, and Attached ones among them.
+	Sessions, Attached int
+	// Members that live.
+	Members int
+}
+
+// New returns an empty table with default settings. Its first command should
+// be a [Birth].
+func New() *Table {
+	t := &Table{
+		locks: newArena[lockID, lockRow](), holds: newArena[holdID, holdRow](),
+		requests: newArena[requestID, requestRow](), places: newArena[placeID, placeRow](),
+		sessions: newArena[sessionID, sessionRow](), members: newArena[memberID, memberRow](),
+		extras: map[holdID]*holdExtra{}, crowds: map[lockID]*crowd{},
+		lockByName:      map[string]lockID{},
+		sessionByNumber: map[SessionNumber]sessionID{}, sessionBySecret: map[SecretHash]sessionID{},
+		memberByNumber: map[Incarnation]memberID{}, memberByName: map[string]memberID{},
+	}
+	t.settings = DefaultSettings()
+	t.deadlines.moved = t.movedDeadline
+	id, s := t.newSession()
+	t.outside = id
+	t.ledger.sum.add(s.hashIdentity())
+	t.settle()
+	return t
+}
+
+// Apply carries out an entry: time first, then everything that is due, then
+// the commands. It never fails; what a command may not do is refused in its
+// outcome. The result is good until the next Apply.
+func (t *Table) Apply(e Entry) *Result {
+	r := &t.result
+	r.Outcomes, r.Settled, r.Events = recycle(r.Outcomes), recycle(r.Settled), recycle(r.Events)
+	r.Stale = e.StampTerm != e.Term
+	if e.Term > t.term {
+		t.term = e.Term
+		t.raiseFloors()
+	}
+	if !r.Stale {
+		t.pass(e.Elapsed)
+	}
+	for _, c := range e.Commands {
+		r.Outcomes = append(r.Outcomes, t.apply(c, r.Stale))
+		t.serve()
+	}
+	t.settle()
+	return r
+}
+
+// apply carries out one command but for serving the queues that it touched.
+func (t *Table) apply(c Command, stale bool) Outcome {
+	if stale && onlyLeader(c) {
+		return Outcome{Code: NotLeading}
+	}
+	switch c := c.(type) {
+	case *Acquire:
+		return t.acquire(c)
+	case *Release:
+		return t.release(c)
+	case *Renew:
+		return t.renew(c)
+	case *Downgrade:
+		return t.downgrade(c)
+	case *SetValue:
+		return t.setValue(c)
+	case *Cancel:
+		return t.cancel(c)
+	case *Open, *Resume, *KeepAlive, *Detach, *Close, *Kill, *Disown:
+		return t.applySession(c)
+	case *Join:
+		return t.join(c)
+	case *Beat:
+		return t.beat(c)
+	default:
+		return t.applyAdmin(c)
+	}
+}
+
+func (t *Table) applySession(c Command) Outcome {
+	switch c := c.(type) {
+	case *Open:
+		return t.openCommand(c)
+	case *Resume:
+		return t.resume(c)
+	case *KeepAlive:
+		return t.keepAlive(c)
+	case *Detach:
+		return t.detach(c)
+	case *Close:
+		return t.closeCommand(c)
+	case *Kill:
+		return t.kill(c)
+	case *Disown:
+		return t.disown(c)
+	default:
+		panic("lock: not a command of sessions")
+	}
+}
+
+func (t *Table) applyAdmin(c Command) Outcome {
+	switch c := c.(type) {
+	case *Birth:
+		return t.birth(c)
+	case *SetSettings:
+		return t.setSettings(c)
+	case *EndMember:
+		return t.endMemberCommand(c)
+	case *ForceRelease:
+		return t.forceRelease(c)
+	case *Resize:
+		return t.resize(c)
+	case *Collect:
+		return t.collect(c)
+	case *Mark:
+		t.settle()
+		return Outcome{Hash: t.Hash()}
+	case *Lead:
+		return t.lead(c)
+	default:
+		// The set of commands is closed: a new one without a case is a mistake here.
+		panic("lock: unknown command")
+	}
+}
+
+// onlyLeader reports whether a command is one that a leader proposes of its
+// own accord, on the strength of what it sees.
+func onlyLeader(c Command) bool {
+	switch c := c.(type) {
+	case *Birth, *SetSettings, *Collect, *Mark, *Lead:
+		return true
+	case *EndMember:
+		return !c.Own
+	default:
+		return false
+	}
+}
+
+// Now is the table's time.
+func (t *Table) Now() Time { return t.now }
+
+// Settings are the settings in force.
+func (t *Table) Settings() Settings { return t.settings }
+
+// Hash returns the hash of everything that is replicated.
+func (t *Table) Hash() Hash {
+	h := t.ledger.sum
+	h.add(t.hashHead())
+	return h
+}
+
+// NextDeadline returns the earliest time at which something is due; false if
+// nothing ever is.
+func (t *Table) NextDeadline() (Time, bool) {
+	if d := t.deadlines.min(); d != nil {
+		return d.at, true
+	}
+	return 0, false
+}
+
+// Counts returns figures of the table.
+func (t *Table) Counts() Counts { return t.counts }
+
+// emit appends an event, numbering it.
+func (t *Table) emit(e Event) {
+	t.event++
+	e.Number, e.Time = t.event, t.now
+	t.result.Events = append(t.result.Events, e)
+}
+
+// refuse is the outcome of a command that names a bad field.
+func refuse(f Field, limit int64) Outcome {
+	return Outcome{Code: Invalid, Field: f, Limit: limit}
+}
+
+// exceed is the outcome of a command that would exceed a limit.
+func exceed(f Field, limit int) Outcome {
+	return Outcome{Code: Limit, Field: f, Limit: int64(limit)}
+}
+
+// words lists the head for hash and snapshot.
+func (h *head) words() []uint64 {
+	s := &h.settings
+	return []uint64{
+		uint64(h.now), uint64(h.token), uint64(h.session), h.attach, uint64(h.incarnation),
+		h.request, h.lock, h.touch, h.event, uint64(h.fenceFloor), uint64(h.quietUntil), h.term,
+		uint64(s.Format), uint64(s.MaxNameBytes), uint64(s.MaxNames), uint64(s.MaxValueBytes),
+		uint64(s.MaxLabels), uint64(s.MaxLabelBytes), uint64(s.MaxTextBytes), uint64(s.MaxRequestIDBytes),
+		uint64(s.MaxLocks), uint64(s.MaxSessions), uint64(s.MaxMembers), uint64(s.MaxHoldsPerSession),
+		uint64(s.MaxHoldsOutsideSessions), uint64(s.MaxWaitersPerLock), uint64(s.MaxWaitersPerSession),
+		uint64(s.MaxSlots), uint64(s.MaxEndedRequestIDs), uint64(s.DefaultTTL), uint64(s.MinTTL),
+		uint64(s.MaxTTL), uint64(s.MaxIdleTTL), uint64(s.MaxLockDelay), uint64(s.MemberLease),
+	}
+}
