@@ -1,0 +1,111 @@
+# Everything a developer and CI run. `make help` lists it.
+#
+# Needs Go and make. What else a target wants it builds from the modules under
+# tools/, or says what is missing.
+
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+.DEFAULT_GOAL := help
+
+GO ?= go
+BIN := $(CURDIR)/.bin
+
+# The modules of the repository; the first is what users import.
+MODULES := . bench tools/bench tools/buf tools/gen tools/lint
+
+# auto: the race detector if it can be built here. on: fail without it. off: without.
+RACE ?= auto
+# More flags for go test, for instance TESTFLAGS='-shuffle=on -count=1'.
+TESTFLAGS ?=
+# Which benchmarks run, and for how long.
+BENCH ?= .
+BENCHTIME ?= 1s
+# How long each fuzz target runs, or how many inputs it tries (2000x).
+FUZZTIME ?= 5s
+# What `make cross` builds and vets.
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build the programs into .bin/.
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+.PHONY: test
+test: ## Run all tests, with the race detector where it works.
+	@./scripts/test.sh $(RACE) $(TESTFLAGS)
+
+.PHONY: cover
+cover: ## Run all tests and write cover.html.
+	$(GO) test -coverprofile=cover.out -coverpkg=./... $(TESTFLAGS) ./...
+	$(GO) tool cover -html=cover.out -o cover.html
+	@$(GO) tool cover -func=cover.out | tail -n 1
+
+.PHONY: bench
+bench: ## Run the benchmarks of the parts and of bare carriers (BENCH, BENCHTIME).
+	$(GO) test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem ./...
+	$(GO) -C bench test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for a moment (FUZZTIME).
+	@./scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: cross
+cross: ## Build and vet for every platform (PLATFORMS).
+	@for p in $(PLATFORMS); do \
+		echo "$$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./...; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...; \
+	done
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint $(BIN)/buf ## Check the code and the wire.
+	$(BIN)/golangci-lint run ./...
+	cd bench && $(BIN)/golangci-lint run --config=../.golangci.yml ./...
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against api/baseline.binpb
+
+.PHONY: fmt
+fmt: ## Format the code.
+	gofmt -w .
+
+.PHONY: tidy-check
+tidy-check: ## Fail on unformatted code and on go.mod files that are not tidy.
+	@bad=$$(gofmt -l .); \
+		if [ -n "$$bad" ]; then echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; fi
+	@for m in $(MODULES); do echo "tidy $$m"; $(GO) -C $$m mod tidy -diff; done
+
+.PHONY: gen
+gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Generate code from the .proto files.
+	$(BIN)/buf generate
+
+.PHONY: baseline
+baseline: $(BIN)/buf ## Make the present wire the one that later changes are compared with.
+	$(BIN)/buf build -o api/baseline.binpb
+
+.PHONY: tools
+tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc $(BIN)/golangci-lint $(BIN)/benchstat ## Build the pinned tools into .bin/.
+
+$(BIN)/buf: tools/buf/go.mod tools/buf/go.sum
+	GOBIN=$(BIN) $(GO) -C tools/buf install tool
+	@touch $@
+
+$(BIN)/protoc-gen-go: tools/gen/go.mod tools/gen/go.sum
+	GOBIN=$(BIN) $(GO) -C tools/gen install tool
+	@touch $@
+
+$(BIN)/protoc-gen-go-grpc: $(BIN)/protoc-gen-go
+	@touch $@
+
+$(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	GOBIN=$(BIN) $(GO) -C tools/lint install tool
+	@touch $@
+
+$(BIN)/benchstat: tools/bench/go.mod tools/bench/go.sum
+	GOBIN=$(BIN) $(GO) -C tools/bench install tool
+	@touch $@
