@@ -1,6 +1,9 @@
 package lock
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // wanted is one lock of a grant.
 type wanted struct {
@@ -43,10 +46,7 @@ func (t *Table) give(g *grant) Outcome {
 	g.token = t.token
 	if len(g.want) > 1 {
 		slices.SortFunc(g.want, func(a, b wanted) int {
-			if t.locks.at(a.lock).number < t.locks.at(b.lock).number {
-				return -1
-			}
-			return 1
+			return cmp.Compare(t.locks.at(a.lock).number, t.locks.at(b.lock).number)
 		})
 	}
 	flags := t.grantFlags(g)

@@ -1,5 +1,10 @@
 package lock
 
+import (
+	"cmp"
+	"slices"
+)
+
 // find finds the hold that a command names: by key, whoever asks; else by
 // token, among the caller's own. Delays are not holds.
 func (t *Table) find(sid sessionID, h *Hold) (holdID, Code) {
@@ -20,13 +25,20 @@ func (t *Table) find(sid sessionID, h *Hold) (holdID, Code) {
 	return id, OK
 }
 
-// group lists a hold, or all holds of its grant, into t.grouped.
+// group lists a hold, or all holds of its grant, into t.grouped, in the order
+// of the locks' numbers: where the ring begins is an accident of memory.
 func (t *Table) group(id holdID, all bool) []holdID {
 	t.grouped = append(t.grouped[:0], id)
-	if all {
-		for s := t.holds.at(id).sibling; s != id; s = t.holds.at(s).sibling {
-			t.grouped = append(t.grouped, s)
-		}
+	if !all {
+		return t.grouped
+	}
+	for s := t.holds.at(id).sibling; s != id; s = t.holds.at(s).sibling {
+		t.grouped = append(t.grouped, s)
+	}
+	if len(t.grouped) > 1 {
+		slices.SortFunc(t.grouped, func(a, b holdID) int {
+			return cmp.Compare(t.locks.at(t.holds.at(a).lock).number, t.locks.at(t.holds.at(b).lock).number)
+		})
 	}
 	return t.grouped
 }
