@@ -45,10 +45,14 @@ type Entry struct {
 }
 
 // Machine is what a journal drives. The engine serialises Apply, Snapshot and
-// Restore; Stamp and Unstamp are serialised among themselves.
+// Restore; StartClock, Stamp and Unstamp are serialised among themselves.
 type Machine interface {
+	// StartClock begins a lead: time counts from now on, and what had gathered
+	// in an earlier lead is void. The engine calls it once for each lead, when
+	// the backlog is applied, before the lead's first Stamp and before Lead returns.
+	StartClock()
 	// Stamp returns how much time has passed since the last stamp of this lead,
-	// in microseconds. The engine calls it once for each entry, after the
+	// or since its StartClock, in microseconds. The engine calls it once for each entry, after the
 	// entry's batches are settled and right before it is appended, and only
 	// while it leads with the backlog applied.
 	Stamp() int64
