@@ -13,6 +13,11 @@ func (t *Table) acquire(c *Acquire) Outcome {
 		return Outcome{Code: code}
 	}
 	digest := c.digest()
+	if sid == t.outside {
+		// Anybody may use any request id there: only who shows the key again is
+		// the same caller.
+		digest ^= c.Key.digest()
+	}
 	sl, o, how := t.recall(sid, &c.Caller, digest)
 	switch how {
 	case refused:

@@ -28,6 +28,12 @@ func (c *Acquire) digest() uint64 {
 	return m.sum()[0]
 }
 
+func (k *Key) digest() uint64 {
+	m := newMixer(digestAcquire)
+	m.key(k)
+	return m.sum()[0]
+}
+
 func (c *Release) digest() uint64 { return c.Hold.digest(digestRelease).sum()[0] }
 
 func (c *Renew) digest() uint64 {

@@ -6,14 +6,15 @@ import (
 )
 
 // find finds the hold that a command names: by key, whoever asks; else by
-// token, among the caller's own. Delays are not holds.
+// token, among the caller's own. Outside sessions only the key tells whose a
+// hold is, because tokens are no secret. Delays are not holds.
 func (t *Table) find(sid sessionID, h *Hold) (holdID, Code) {
 	lock := t.findLock(h.Name)
 	if lock == 0 {
 		return 0, NotFound
 	}
 	id := t.holdByKey(lock, h.Key)
-	if h.Key == (Key{}) && h.Token != 0 {
+	if h.Key == (Key{}) && h.Token != 0 && sid != t.outside {
 		if id = t.holdByToken(lock, h.Token); id != 0 && t.holds.at(id).session != sid {
 			id = 0
 		}
