@@ -224,14 +224,15 @@ func (t *Table) grantAtOnce(sid sessionID, c *Acquire, digest uint64) Outcome {
 		return o
 	}
 	t.makeAsked(c)
-	g := grant{
+	g := &t.grant
+	*g = grant{
 		session: sid, slot: c.Slot, named: c.named(), id: c.RequestID,
-		key: c.Key, lease: c.Lease, delay: c.LockDelay, note: c.Note, atOnce: true,
+		key: c.Key, lease: c.Lease, delay: c.LockDelay, note: c.Note, atOnce: true, want: g.want[:0],
 	}
 	for i := range c.Items {
-		g.add(wanted{t.asked[i], c.Items[i].mode(), c.Items[i].permits()})
+		g.want = append(g.want, wanted{t.asked[i], c.Items[i].mode(), c.Items[i].permits()})
 	}
-	o := t.give(&g)
+	o := t.give(g)
 	t.remember(sid, &c.Caller, slot{digest: digest, state: slotGranted, token: g.token, ref: uint32(g.first)})
 	o.Fences = t.fences(c, &o)
 	return o

@@ -34,7 +34,10 @@ func (k *Key) digest() uint64 {
 	return m.sum()[0]
 }
 
-func (c *Release) digest() uint64 { return c.Hold.digest(digestRelease).sum()[0] }
+func (c *Release) digest() uint64 {
+	m := c.Hold.digest(digestRelease)
+	return m.sum()[0]
+}
 
 func (c *Renew) digest() uint64 {
 	m := c.Hold.digest(digestRenew)
@@ -42,7 +45,10 @@ func (c *Renew) digest() uint64 {
 	return m.sum()[0]
 }
 
-func (c *Downgrade) digest() uint64 { return c.Hold.digest(digestDowngrade).sum()[0] }
+func (c *Downgrade) digest() uint64 {
+	m := c.Hold.digest(digestDowngrade)
+	return m.sum()[0]
+}
 
 func (c *SetValue) digest() uint64 {
 	m := c.Hold.digest(digestSetValue)
@@ -50,11 +56,11 @@ func (c *SetValue) digest() uint64 {
 	return m.sum()[0]
 }
 
-func (h *Hold) digest(kind uint64) *mixer {
+func (h *Hold) digest(kind uint64) mixer {
 	m := newMixer(kind)
 	m.text(h.Name)
 	m.key(&h.Key)
 	m.word(uint64(h.Token))
 	m.flag(h.All)
-	return &m
+	return m
 }

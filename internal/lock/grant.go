@@ -25,18 +25,10 @@ type grant struct {
 	note    *Note
 	waited  Duration
 
-	one  [1]wanted // where wants begins, so that a single lock allocates nothing
 	want []wanted
 
 	token Token
 	first holdID
-}
-
-func (g *grant) add(w wanted) {
-	if g.want == nil {
-		g.want = g.one[:0]
-	}
-	g.want = append(g.want, w)
 }
 
 // give makes the holds of a grant, under one token and one key, in the order

@@ -323,14 +323,15 @@ func (t *Table) serveOne(id lockID) {
 // grantRequest grants a request whose places are all ready heads.
 func (t *Table) grantRequest(id requestID) {
 	r := t.requests.at(id)
-	g := grant{
+	g := &t.grant
+	*g = grant{
 		session: r.session, slot: r.slot, named: true, id: r.id, key: r.key,
-		lease: r.lease, delay: r.delay, note: r.note, waited: Duration(t.now - r.since),
+		lease: r.lease, delay: r.delay, note: r.note, waited: Duration(t.now - r.since), want: g.want[:0],
 	}
 	several := r.places > 1
 	for p := r.firstPlace; p != 0; p = t.places.at(p).nextInRequest {
 		place := t.places.at(p)
-		g.add(wanted{place.lock, place.mode, place.permits})
+		g.want = append(g.want, wanted{place.lock, place.mode, place.permits})
 	}
 	var asked []lockID
 	if several {
@@ -338,7 +339,7 @@ func (t *Table) grantRequest(id requestID) {
 			asked = append(asked, w.lock)
 		}
 	}
-	o := t.give(&g)
+	o := t.give(g)
 	for _, lock := range asked {
 		o.Fences = append(o.Fences, t.locks.at(lock).fence)
 	}

@@ -59,6 +59,7 @@ type Table struct {
 	due     []deadline
 	asked   []lockID
 	grouped []holdID
+	grant   grant
 	result  Result
 }
 
