@@ -1,0 +1,228 @@
+package archtest
+
+// module is the path of this repository's module.
+const module = "github.com/ldlm-io/ldlm"
+
+// Modules of others, by the names that the rows use.
+const (
+	grpc     = "google.golang.org/grpc"
+	protobuf = "google.golang.org/protobuf"
+	sys      = "golang.org/x/sys"
+	cobra    = "github.com/spf13/cobra"
+	pflag    = "github.com/spf13/pflag"
+	raft     = "github.com/hashicorp/raft"
+	raftWAL  = "github.com/hashicorp/raft-wal"
+	redcon   = "github.com/tidwall/redcon"
+	metrics  = "github.com/prometheus/client_golang"
+)
+
+// A row says what the files of a package may import; files of tests are free to
+// import what they test with (see testModules).
+type row struct {
+	// pkg is the package's folder below the root, "." for the root itself.
+	// "cmd/*" stands for every folder in cmd.
+	pkg string
+	// own are the packages of this module that it may import; "*" means all.
+	own []string
+	// values are packages of which it may use values alone: commands, outcomes,
+	// events, codes, and none of the names in engines.
+	values []string
+	// modules are the modules of others that it may import packages of.
+	modules []string
+	// notStd are packages of the standard library that it may not import, nor
+	// what lies below them.
+	notStd []string
+	// wires are packages of this module that only the files whose names begin
+	// with one of wiring may import besides.
+	wires, wiring []string
+	// testing allows package testing: the package is for tests.
+	testing bool
+	// later marks a row of a package that is not built yet.
+	later bool
+	// why is the reason. A row without one fails.
+	why string
+}
+
+// engines are the names of a package that values of it do not need. Who
+// uses one holds the thing itself and not a description of it.
+var engines = map[string][]string{
+	"internal/lock": {"Table", "New", "Restorer", "NewRestorer"},
+}
+
+// testModules are the modules that test files may import besides what their
+// package may: there is no assertion library among them.
+var testModules = []string{
+	"go.uber.org/goleak",
+	"pgregory.net/rapid",
+	"github.com/anishathalye/porcupine",
+	grpc, protobuf,
+}
+
+// table is the house, read downwards: somebody speaks, a node decides when, a
+// journal decides the order, the table of locks decides the answer.
+var table = []row{
+	{
+		pkg:     ".",
+		own:     []string{"api/v2", "internal/wire", "internal/clock"},
+		modules: []string{grpc, protobuf},
+		why:     "users compile the client into everything they have; it brings nothing of the server",
+	},
+	{
+		pkg:     "client",
+		own:     []string{"."},
+		modules: []string{grpc},
+		why:     "the old surface over the new client; gRPC for its DialOptions alone",
+	},
+	{
+		pkg:     "ldlmtest",
+		own:     []string{".", "internal/grpcapi", "internal/sessionapi", "internal/wire", "internal/node", "internal/journal/memory"},
+		testing: true,
+		why:     "wires a server in memory for users' tests",
+	},
+	{
+		pkg:     "api/v1",
+		modules: []string{grpc, protobuf},
+		why:     "generated; nothing by hand",
+	},
+	{
+		pkg:     "api/v2",
+		modules: []string{grpc, protobuf},
+		why:     "generated; nothing by hand",
+	},
+	{
+		pkg: "cmd/*",
+		own: []string{"internal/cli"},
+		why: "a name and a few lines each",
+	},
+	{
+		pkg:     "internal/cli",
+		own:     []string{".", "internal/config"},
+		modules: []string{cobra, pflag},
+		wires: []string{
+			"internal/grpcapi", "internal/sessionapi", "internal/wire", "internal/restapi", "internal/web",
+			"internal/adminsock", "internal/redisapi", "internal/auth", "internal/daemon", "internal/metrics",
+			"internal/node", "internal/journal/memory", "internal/journal/raftlog",
+		},
+		wiring: []string{"server", "dev"},
+		why:    "the commands are users of the client; only those that run a server know its parts, and they only wire them",
+	},
+	{
+		pkg:     "internal/config",
+		modules: []string{pflag},
+		why:     "flags, environment and file make one struct; it knows nothing that the struct configures",
+	},
+	{
+		pkg:     "internal/wire",
+		own:     []string{"api/v2"},
+		modules: []string{protobuf},
+		why:     "frames on a connection, both ends: the client compiles it too",
+	},
+	{
+		pkg:    "internal/sessionapi",
+		own:    []string{"api/v2", "internal/wire", "internal/clock", "internal/lock"},
+		values: []string{"internal/lock"},
+		why:    "frames to commands and back; it sees the node through a small interface of its own",
+	},
+	{
+		pkg:     "internal/clock",
+		modules: []string{sys},
+		why:     "elapsed time that counts suspend",
+	},
+	{
+		pkg:   "internal/auth",
+		later: true,
+		why:   "principals, passwords, tokens, roles",
+	},
+	{
+		pkg:   "internal/daemon",
+		later: true,
+		why:   "certificates, sd_notify, the order of draining, the audit log",
+	},
+	{
+		pkg:     "internal/metrics",
+		modules: []string{metrics},
+		later:   true,
+		why:     "the one place that knows the metrics library",
+	},
+	{
+		pkg:     "internal/grpcapi",
+		own:     []string{"api/v1", "api/v2", "internal/lock"},
+		values:  []string{"internal/lock"},
+		modules: []string{grpc, protobuf},
+		why:     "calls to commands and back; it sees the node through a small interface of its own",
+	},
+	{
+		pkg:     "internal/restapi",
+		own:     []string{"api/v1", "internal/lock"},
+		values:  []string{"internal/lock"},
+		modules: []string{protobuf},
+		later:   true,
+		why:     "as grpcapi, in HTTP and JSON",
+	},
+	{
+		pkg:    "internal/adminsock",
+		own:    []string{"internal/lock"},
+		values: []string{"internal/lock"},
+		why:    "as grpcapi, on the unix socket of ldlm-lock",
+	},
+	{
+		pkg:     "internal/redisapi",
+		own:     []string{"internal/lock"},
+		values:  []string{"internal/lock"},
+		modules: []string{redcon},
+		later:   true,
+		why:     "as grpcapi, in the Redis protocol",
+	},
+	{
+		pkg:   "internal/web",
+		later: true,
+		why:   "embedded files that speak to restapi as any browser would",
+	},
+	{
+		pkg: "internal/node",
+		own: []string{"internal/journal", "internal/lock", "internal/clock"},
+		why: "the only one that knows both the journal and the table",
+	},
+	{
+		pkg:    "internal/journal",
+		notStd: []string{"time", "os", "net", "sync"},
+		why:    "a contract and no engine",
+	},
+	{
+		pkg: "internal/journal/memory",
+		own: []string{"internal/journal"},
+		why: "passes commands on as values that it cannot look into",
+	},
+	{
+		pkg:     "internal/journal/raftlog",
+		own:     []string{"internal/journal"},
+		modules: []string{raft, raftWAL},
+		later:   true,
+		why:     "the only one that knows the Raft library and its stores",
+	},
+	{
+		pkg:     "internal/journal/journaltest",
+		own:     []string{"internal/journal"},
+		testing: true,
+		why:     "one conformance suite for every engine",
+	},
+	{
+		pkg: "internal/lock",
+		notStd: []string{
+			"time", "os", "io", "net", "sync", "context", "math/rand", "crypto/rand", "log", "runtime", "unsafe",
+		},
+		why: "the same commands give the same table everywhere: no clock, chance, I/O or goroutine",
+	},
+	{
+		pkg:     "internal/sim",
+		own:     []string{"*"},
+		modules: testModules,
+		testing: true,
+		why:     "many nodes in a bad network; tests only",
+	},
+	{
+		pkg:     "internal/archtest",
+		testing: true,
+		why:     "reads source and imports nothing of ours",
+	},
+}
