@@ -35,10 +35,10 @@ func BenchmarkPair(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				a.Seq++
-				o := t.Apply(Entry{Term: 1, StampTerm: 1, Elapsed: 3, Commands: ca}).Outcomes[0]
+				o := t.Apply(Entry{Term: 1, StampTerm: 1, Commands: ca}).Outcomes[0]
 				a.Seq++
 				r.Seq, r.Token = a.Seq, o.Token
-				if o := t.Apply(Entry{Term: 1, StampTerm: 1, Elapsed: 3, Commands: cr}).Outcomes[0]; o.Code != OK {
+				if o := t.Apply(Entry{Term: 1, StampTerm: 1, Commands: cr}).Outcomes[0]; o.Code != OK {
 					b.Fatal(o.Code)
 				}
 			}
