@@ -30,12 +30,8 @@ func (t *Table) setSettings(c *SetSettings) Outcome {
 // valid checks that no setting contradicts another or a bound of the design.
 func (s *Settings) valid() bool {
 	const longestTTL = 10 * Minute
-	for _, n := range [...]int{
-		s.MaxNameBytes, s.MaxNames, s.MaxValueBytes, s.MaxLabels, s.MaxLabelBytes, s.MaxTextBytes,
-		s.MaxRequestIDBytes, s.MaxLocks, s.MaxSessions, s.MaxMembers, s.MaxHoldsPerSession,
-		s.MaxHoldsOutsideSessions, s.MaxWaitersPerLock, s.MaxWaitersPerSession, s.MaxSlots, s.MaxEndedRequestIDs,
-	} {
-		if n < 0 {
+	for _, n := range s.counts() {
+		if *n < 0 {
 			return false
 		}
 	}

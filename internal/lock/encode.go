@@ -62,7 +62,7 @@ func (e *encoder) info(i *Info) {
 }
 
 // errTruncated is what a decoder ends with when its input does.
-var errTruncated = errors.New("lock: data ends early or has a length that cannot be")
+var errTruncated = errors.New("data ends early or has a length that cannot be")
 
 // decoder reads what an encoder wrote. After the first error it returns zero
 // values; err says what it was. Lengths are checked against what is left, so it
@@ -160,13 +160,16 @@ func (d *decoder) flag() bool {
 
 func (d *decoder) labels() []Label {
 	n := d.uint()
-	if n > uint64(len(d.b)) { // each takes two bytes at least
+	if n > uint64(len(d.b))/2 { // each takes two bytes at least
 		d.fail(errTruncated)
 		return nil
 	}
-	var labels []Label
-	for range n {
-		labels = append(labels, Label{d.text(), d.text()})
+	if n == 0 {
+		return nil
+	}
+	labels := make([]Label, n)
+	for i := range labels {
+		labels[i] = Label{d.text(), d.text()}
 	}
 	return labels
 }

@@ -52,7 +52,7 @@ func (r *Restorer) next() bool {
 	case d.err != nil && len(r.buf) < 16:
 		return false
 	case d.err != nil:
-		r.err = d.err
+		r.err = fmt.Errorf("lock: snapshot record %d: %w", r.records, d.err)
 		return false
 	case size > maxRecordBytes:
 		r.err = fmt.Errorf("lock: snapshot record of %d bytes is longer than the limit of %d", size, maxRecordBytes)
@@ -93,7 +93,7 @@ func (r *Restorer) checkEnd(payload []byte) error {
 	records, crc := d.uint(), d.fixed()
 	switch {
 	case d.err != nil:
-		return d.err
+		return fmt.Errorf("lock: the snapshot's last record: %w", d.err)
 	case records != r.records:
 		return fmt.Errorf("lock: snapshot has %d records where %d were written", r.records, records)
 	case crc != uint64(r.crc):
@@ -363,25 +363,17 @@ func (r *Restorer) readRequest(d *decoder) {
 // setWords is the inverse of words.
 func (h *head) setWords(w []uint64) {
 	next := func() uint64 { v := w[0]; w = w[1:]; return v }
-	count := func(v *int) { *v = int(next()) }
-	span := func(v *Duration) { *v = Duration(next()) }
 	h.now, h.token, h.session = Time(next()), Token(next()), SessionNumber(next())
 	h.attach, h.incarnation = next(), Incarnation(next())
 	h.request, h.lock, h.touch, h.event = next(), next(), next(), next()
 	h.fenceFloor, h.quietUntil, h.term = Token(next()), Time(next()), next()
 	s := &h.settings
 	s.Format = uint32(next())
-	for _, v := range [...]*int{
-		&s.MaxNameBytes, &s.MaxNames, &s.MaxValueBytes, &s.MaxLabels, &s.MaxLabelBytes, &s.MaxTextBytes,
-		&s.MaxRequestIDBytes, &s.MaxLocks, &s.MaxSessions, &s.MaxMembers, &s.MaxHoldsPerSession,
-		&s.MaxHoldsOutsideSessions, &s.MaxWaitersPerLock, &s.MaxWaitersPerSession, &s.MaxSlots, &s.MaxEndedRequestIDs,
-	} {
-		count(v)
+	for _, v := range s.counts() {
+		*v = int(next())
 	}
-	for _, v := range [...]*Duration{
-		&s.DefaultTTL, &s.MinTTL, &s.MaxTTL, &s.MaxIdleTTL, &s.MaxLockDelay, &s.MemberLease,
-	} {
-		span(v)
+	for _, v := range s.spans() {
+		*v = Duration(next())
 	}
 }
 

@@ -147,6 +147,22 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
+// counts lists the settings that count, and spans those that are spans of time,
+// in the order in which commands and snapshots have them.
+func (s *Settings) counts() [16]*int {
+	return [...]*int{
+		&s.MaxNameBytes, &s.MaxNames, &s.MaxValueBytes, &s.MaxLabels, &s.MaxLabelBytes, &s.MaxTextBytes,
+		&s.MaxRequestIDBytes, &s.MaxLocks, &s.MaxSessions, &s.MaxMembers, &s.MaxHoldsPerSession,
+		&s.MaxHoldsOutsideSessions, &s.MaxWaitersPerLock, &s.MaxWaitersPerSession, &s.MaxSlots, &s.MaxEndedRequestIDs,
+	}
+}
+
+func (s *Settings) spans() [6]*Duration {
+	return [...]*Duration{
+		&s.DefaultTTL, &s.MinTTL, &s.MaxTTL, &s.MaxIdleTTL, &s.MaxLockDelay, &s.MemberLease,
+	}
+}
+
 // limit is the limit of a field, for outcomes that are repeated; 0 if it has none.
 func (s *Settings) limit(f Field) int64 {
 	switch f {

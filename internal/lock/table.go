@@ -252,15 +252,16 @@ func exceed(f Field, limit int) Outcome {
 
 // words lists the head for hash and snapshot.
 func (h *head) words() []uint64 {
-	s := &h.settings
-	return []uint64{
+	words := []uint64{
 		uint64(h.now), uint64(h.token), uint64(h.session), h.attach, uint64(h.incarnation),
 		h.request, h.lock, h.touch, h.event, uint64(h.fenceFloor), uint64(h.quietUntil), h.term,
-		uint64(s.Format), uint64(s.MaxNameBytes), uint64(s.MaxNames), uint64(s.MaxValueBytes),
-		uint64(s.MaxLabels), uint64(s.MaxLabelBytes), uint64(s.MaxTextBytes), uint64(s.MaxRequestIDBytes),
-		uint64(s.MaxLocks), uint64(s.MaxSessions), uint64(s.MaxMembers), uint64(s.MaxHoldsPerSession),
-		uint64(s.MaxHoldsOutsideSessions), uint64(s.MaxWaitersPerLock), uint64(s.MaxWaitersPerSession),
-		uint64(s.MaxSlots), uint64(s.MaxEndedRequestIDs), uint64(s.DefaultTTL), uint64(s.MinTTL),
-		uint64(s.MaxTTL), uint64(s.MaxIdleTTL), uint64(s.MaxLockDelay), uint64(s.MemberLease),
+		uint64(h.settings.Format),
 	}
+	for _, v := range h.settings.counts() {
+		words = append(words, uint64(*v))
+	}
+	for _, v := range h.settings.spans() {
+		words = append(words, uint64(*v))
+	}
+	return words
 }
