@@ -21,6 +21,7 @@ var echoService = grpc.ServiceDesc{
 	Streams:     []grpc.StreamDesc{{StreamName: "Stream", Handler: echoStream, ServerStreams: true, ClientStreams: true}},
 }
 
+//nolint:revive // gRPC decides the order of a handler's parameters
 func echoCall(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	m := new(wrapperspb.BytesValue)
 	if err := decode(m); err != nil {

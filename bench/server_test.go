@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +37,8 @@ func serve(name string, in io.Reader, out io.Writer) error {
 	if !ok {
 		return fmt.Errorf("there is no carrier %q", name)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -68,7 +70,9 @@ type server struct {
 // startServer starts this test program anew as a server.
 func startServer(b *testing.B, carrier string) *server {
 	b.Helper()
-	c := exec.Command(os.Args[0])
+	// It ends with its input, in the cleanup below, which comes after the
+	// benchmark's context.
+	c := exec.CommandContext(context.WithoutCancel(b.Context()), os.Args[0])
 	c.Env = append(c.Environ(), serveVariable+"="+carrier)
 	c.Stderr = os.Stderr
 	in, err := c.StdinPipe()

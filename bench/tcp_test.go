@@ -43,7 +43,8 @@ func echoTCP(conn net.Conn) {
 func dialTCP(b *testing.B, address string, workers int) []func() error {
 	ops := make([]func() error, workers)
 	for i := range ops {
-		conn, err := net.Dial("tcp", address)
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(b.Context(), "tcp", address)
 		if err != nil {
 			b.Fatal(err)
 		}

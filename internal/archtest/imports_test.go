@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"errors"
 	"go/ast"
 	"os/exec"
 	"path"
@@ -211,11 +212,10 @@ func dependencies(t *testing.T, pkg, system string) []string {
 	c.Env = append(c.Environ(), "GOOS="+system, "CGO_ENABLED=0")
 	out, err := c.Output()
 	if err != nil {
-		text := ""
-		if e, ok := err.(*exec.ExitError); ok {
-			text = string(e.Stderr)
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
 		}
-		t.Fatalf("go list: %v\n%s", err, text)
+		t.Fatal(err)
 	}
 	return strings.Fields(string(out))
 }

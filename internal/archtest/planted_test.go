@@ -11,6 +11,7 @@ import (
 var plantedTable = []row{
 	{pkg: "api", own: []string{"lock"}, values: []string{"lock"}, modules: []string{grpc}, why: "as grpcapi"},
 	{pkg: "cli", wires: []string{"node"}, wiring: []string{"server"}, why: "as cli"},
+	{pkg: "globals", why: "none"},
 	{pkg: "helpers", why: "none"},
 	{pkg: "lock", notStd: []string{"time", "sync", "math/rand"}, why: "as lock"},
 	{pkg: "node", why: "as node"},
@@ -33,7 +34,7 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	found = slices.Concat(found, checkImports(tree, plantedTable, plantedEngines),
-		checkShape(tree, []string{"node"}))
+		checkShape(tree, []string{"node"}), checkGlobals(tree))
 
 	wanted := wantedProblems(tree)
 	if len(wanted) == 0 {

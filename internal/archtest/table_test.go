@@ -129,9 +129,8 @@ var table = []row{
 		why:     "elapsed time that counts suspend",
 	},
 	{
-		pkg:   "internal/auth",
-		later: true,
-		why:   "principals, passwords, tokens, roles",
+		pkg: "internal/auth",
+		why: "who may come in; it knows neither where a password was found nor how a refusal is worded there",
 	},
 	{
 		pkg:   "internal/daemon",
@@ -146,10 +145,10 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/grpcapi",
-		own:     []string{"api/v1", "api/v2", "internal/lock"},
+		own:     []string{"api/v1", "api/v2", "internal/wire", "internal/lock"},
 		values:  []string{"internal/lock"},
 		modules: []string{grpc, protobuf},
-		why:     "calls to commands and back; it sees the node through a small interface of its own",
+		why:     "calls to commands and back, and frames of a session passed on as wire encodes them; it sees the node through a small interface of its own",
 	},
 	{
 		pkg:     "internal/restapi",
