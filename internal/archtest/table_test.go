@@ -145,10 +145,10 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/grpcapi",
-		own:     []string{"api/v1", "api/v2", "internal/wire", "internal/lock"},
+		own:     []string{"api/v1", "api/v2", "internal/sessionapi", "internal/wire", "internal/lock"},
 		values:  []string{"internal/lock"},
 		modules: []string{grpc, protobuf},
-		why:     "calls to commands and back, and frames of a session passed on as wire encodes them; it sees the node through a small interface of its own",
+		why:     "calls to commands and back, and the carrier of sessionapi's frames, as wire encodes them; it sees the node through a small interface of its own",
 	},
 	{
 		pkg:     "internal/restapi",
