@@ -1,0 +1,254 @@
+package ldlm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/clock"
+)
+
+const (
+	// openPatience bounds an attempt to open a session at one address.
+	openPatience = 5 * time.Second
+	// minResumePatience is the least time that an attempt to resume gets; it
+	// gets half of what is left of the session, but at most openPatience.
+	minResumePatience = 250 * time.Millisecond
+
+	protocolVersion = 2
+)
+
+// connect makes a link for a session that has none. A session that does not
+// stand yet gets one round over all addresses; a session that may be resumed
+// as many as its time allows.
+func (s *session) connect(avoid address) {
+	failures := 0
+	for {
+		err := s.connectOnce(avoid)
+		if err == nil || s.ctx.Err() != nil {
+			return
+		}
+		s.mu.Lock()
+		first := s.phase == opening
+		s.mu.Unlock()
+		if first {
+			s.client.noteFailure()
+			s.end(&Error{Op: "open session", kind: ErrUnavailable, cause: err}, ReasonUnconfirmed)
+			return
+		}
+		avoid = address{}
+		if sleep(s.ctx, backoff(failures)) != nil {
+			return
+		}
+		failures++
+	}
+}
+
+// connectOnce tries each address once, the one to avoid last.
+func (s *session) connectOnce(avoid address) error {
+	var errs []error
+	for _, a := range s.client.route(avoid) {
+		err := s.attempt(a)
+		if err == nil || s.ctx.Err() != nil {
+			return nil
+		}
+		s.logger.Info("ldlm: no session here", "address", a.text, "error", err)
+		errs = append(errs, fmt.Errorf("%s: %w", a.text, err))
+	}
+	return errors.Join(errs...)
+}
+
+// attempt connects to an address and waits until the session stands there.
+func (s *session) attempt(a address) error {
+	patience := s.attemptPatience()
+	ctx, cancel := context.WithTimeoutCause(s.ctx, patience, fmt.Errorf("no answer within %s", patience))
+	defer cancel()
+	c, err := s.client.carry(ctx, a)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+		return err
+	}
+	l := newLink(s, c, a)
+	if !s.greet(l) {
+		c.Close()
+		return s.ctx.Err()
+	}
+	select {
+	case <-l.standing:
+		return nil
+	case <-l.down:
+		return l.err
+	case <-ctx.Done():
+		s.abandon(l)
+		return context.Cause(ctx)
+	}
+}
+
+func (s *session) attemptPatience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == opening {
+		return openPatience
+	}
+	return min(openPatience, max(minResumePatience, s.remaining()/2))
+}
+
+// greet sends hello on a new link and starts its goroutines. It reports false
+// if the session is over.
+func (s *session) greet(l *link) bool {
+	hello := s.client.hello(s.secret[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == ended {
+		return false
+	}
+	hello.Session = s.number
+	s.trying = l
+	l.sent = clock.Now()
+	l.append(&ldlmv2.ClientFrame{Hello: hello})
+	l.seal() // hello is a frame of its own: what follows may need the answer
+	s.client.spawn(l.runReads)
+	s.client.spawn(l.runWrites)
+	l.handOver()
+	return true
+}
+
+// hello is what the client says first.
+func (c *Client) hello(secret []byte) *ldlmv2.Hello {
+	h := &ldlmv2.Hello{
+		Version:       protocolVersion,
+		Credential:    c.config.password,
+		Client:        toClientInfo(&c.config.info),
+		Secret:        secret,
+		TtlUs:         c.config.ttl.Microseconds(),
+		OnEndOfStream: ldlmv2.OnEndOfStream_ON_END_OF_STREAM_KEEP,
+		Value:         c.config.value,
+	}
+	if c.config.closeOnEnd {
+		h.OnEndOfStream = ldlmv2.OnEndOfStream_ON_END_OF_STREAM_CLOSE
+	}
+	return h
+}
+
+// abandon stops listening to a link whose hello was not answered in time.
+func (s *session) abandon(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trying == l {
+		s.trying = nil
+		s.old = append(s.old, l)
+	}
+}
+
+// stand puts the session on a link whose hello is answered. Calls under way are
+// sent again with the slots and numbers that they have, in their old order. mu
+// is held.
+func (s *session) stand(l *link) {
+	w := l.welcome
+	if s.phase == opening {
+		s.number = w.GetSession()
+		close(s.ready)
+		s.client.noteSuccess()
+		s.client.spawn(s.supervise)
+	}
+	s.phase, s.link, s.trying = attached, l, nil
+	s.slots.max, s.slots.maxWaiting = slotLimits(w)
+	s.beat.restart(fromMicros(w.GetKeepAliveEveryUs()), l.sent)
+	s.believe(l.sent, fromMicros(w.GetValidForUs()))
+	s.retireOld()
+	calls := s.slots.underWay(nil)
+	slices.SortFunc(calls, func(a, b *call) int { return cmp.Compare(a.order, b.order) })
+	for _, ca := range calls {
+		s.post(ca)
+	}
+	s.retry = retry{}
+	close(l.standing)
+	s.lookNow()
+	l.logger.Info("ldlm: session stands", "session", s.number, "resumed", w.GetResumed(), "calls", len(calls))
+}
+
+// retireOld closes the links that the present one replaces. mu is held.
+func (s *session) retireOld() {
+	old := s.old
+	s.old = nil
+	if len(old) == 0 {
+		return
+	}
+	s.client.spawn(func() {
+		for _, l := range old {
+			l.close()
+		}
+	})
+}
+
+const (
+	defaultSlots        = 65_536
+	defaultWaitingSlots = 61_440
+)
+
+// slotLimits are the server's limits on slots, with defaults for what it does
+// not say.
+func slotLimits(w *ldlmv2.Welcome) (most, waiting int) {
+	most, waiting = int(w.GetMaxSlots()), int(w.GetMaxWaitingSlots())
+	if most == 0 {
+		most = defaultSlots
+	}
+	if waiting == 0 {
+		waiting = defaultWaitingSlots
+	}
+	return most, min(waiting, most)
+}
+
+// linkBroke is called when the connection of a link ended or failed.
+//
+// With WithReleaseOnDisconnect the server ends the session if it believes that
+// this client ended the connection. Unless it was the server that did, it may
+// believe so: then the locks are lost at once.
+func (s *session) linkBroke(l *link, err error) {
+	if s.client.config.closeOnEnd && !l.carrier.PeerEnded() && s.standsOn(l) {
+		s.logger.Warn("ldlm: connection broke; its session ends with it", "error", err)
+		s.end(errSessionLost, ReasonSessionClosed)
+		return
+	}
+	s.linkFailed(l, err)
+}
+
+func (s *session) standsOn(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link == l
+}
+
+// linkFailed is called when the session can go on no more with a link. If it
+// stood on it, another link is made.
+func (s *session) linkFailed(l *link, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case l.farewell:
+		l.farewell = false
+		close(l.down)
+	case l.closed || l != s.trying && l != s.link:
+	case l == s.trying:
+		s.setAside(l, err)
+		s.trying = nil
+	default:
+		s.setAside(l, err)
+		s.link, s.phase = nil, detached
+		l.logger.Warn("ldlm: connection failed; resuming", "session", s.number, "left", s.remaining(), "error", err)
+		s.client.spawn(func() { s.connect(l.address) })
+	}
+}
+
+// setAside notes why a link is heard no more. It stays open for now. mu is held.
+func (s *session) setAside(l *link, err error) {
+	s.old = append(s.old, l)
+	l.err = err
+	close(l.down)
+}

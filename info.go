@@ -1,0 +1,185 @@
+package ldlm
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+)
+
+// ClientInfo is what a client tells others of itself. All of it is optional;
+// the zero value says nothing.
+type ClientInfo struct {
+	// Host it runs on, PID its process number there, User the account.
+	Host string
+	PID  int
+	User string
+	// Program it is.
+	Program string
+	// Library it speaks through, with its version.
+	Library string
+	// Labels of its own choice.
+	Labels map[string]string
+	// Remote is the address its connection comes from, Transport how it
+	// speaks. Both are the server's word and ignored in what clients say.
+	Remote, Transport string
+}
+
+// String returns host, process and program as far as they are known.
+func (i ClientInfo) String() string {
+	s := i.Host
+	if s == "" {
+		s = i.Remote
+	}
+	if s == "" {
+		s = "somebody"
+	}
+	if i.PID != 0 {
+		s += fmt.Sprintf(":%d", i.PID)
+	}
+	if i.Program != "" {
+		s += " (" + i.Program + ")"
+	}
+	return s
+}
+
+// thisProcess is what a client says of itself unless it is told otherwise.
+func thisProcess() ClientInfo {
+	host, _ := os.Hostname() // without it the field stays empty
+	user := os.Getenv("USER")
+	if user == "" {
+		user = os.Getenv("USERNAME")
+	}
+	program := ""
+	if len(os.Args) > 0 {
+		program = filepath.Base(os.Args[0])
+	}
+	return ClientInfo{Host: host, PID: os.Getpid(), User: user, Program: program, Library: library()}
+}
+
+const modulePath = "github.com/ldlm-io/ldlm"
+
+// library names this package with the version of its module in the program.
+func library() string {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "ldlm-go"
+	}
+	if build.Main.Path == modulePath {
+		return "ldlm-go " + build.Main.Version
+	}
+	for _, m := range build.Deps {
+		if m.Path == modulePath {
+			return "ldlm-go " + m.Version
+		}
+	}
+	return "ldlm-go"
+}
+
+// Holder describes a hold. It never has the whole key.
+type Holder struct {
+	// Token is the fencing token of the hold; 0 where there is no hold.
+	Token uint64
+	// Session is the number of the holding session; 0 outside sessions.
+	Session uint64
+	// Client is what the holder says of itself.
+	Client ClientInfo
+	// Age is how long it has been held.
+	Age time.Duration
+	// LeaseLeft is what is left of the hold's lease; negative without one.
+	LeaseLeft time.Duration
+	// Permits it takes.
+	Permits int
+	// Shared says that others may share it.
+	Shared bool
+	// Reason, Labels and Value are the holder's words.
+	Reason string
+	Labels map[string]string
+	Value  []byte
+	// KeyPrefix is the beginning of the key.
+	KeyPrefix string
+	// Revoked says that an administrator waits for the holder to let go.
+	Revoked bool
+	// Delay says that this is not a hold but the lock delay after one.
+	Delay bool
+}
+
+// String names the holder, and its reason if it gave one.
+func (h Holder) String() string {
+	if h.Token == 0 {
+		return "nobody"
+	}
+	s := h.Client.String()
+	if h.Reason != "" {
+		s += fmt.Sprintf(" %q", shortened(h.Reason))
+	}
+	return s
+}
+
+// Waiter describes a request in a queue.
+type Waiter struct {
+	// Session is the number of the waiting session; 0 outside sessions.
+	Session uint64
+	// Client is what the waiting client says of itself.
+	Client ClientInfo
+	// Age is how long it has waited.
+	Age time.Duration
+	// GivesUpIn is when it stops to wait; negative if never.
+	GivesUpIn time.Duration
+	// Permits it wants.
+	Permits int
+	// Shared says that it wants to share.
+	Shared bool
+	// Reason is the client's word.
+	Reason string
+	// Names counts the other locks that it wants together with this one.
+	Names int
+}
+
+// LockInfo describes a lock.
+type LockInfo struct {
+	// Name of the lock.
+	Name string
+	// Size is how many permits it has.
+	Size int
+	// Held counts the permits taken; of a lock of size 1, 1 for an exclusive
+	// hold and 0 for shared ones. SharedHolds counts those.
+	Held, SharedHolds int
+	// Fence is the token of the last exclusive grant.
+	Fence uint64
+	// Holders, oldest first, at most as many as the server shows; HolderCount
+	// is how many there are.
+	Holders     []Holder
+	HolderCount int
+	// Waiters, first come first, at most as many as the server shows;
+	// WaiterCount is how many there are.
+	Waiters     []Waiter
+	WaiterCount int
+	// Idle is how long nobody has touched it; negative while it is held or
+	// waited for.
+	Idle time.Duration
+	// FreeBehindHead counts permits that stay free because a larger request is
+	// first in the queue.
+	FreeBehindHead int
+}
+
+// SessionInfo describes a session.
+type SessionInfo struct {
+	// Number of the session.
+	Number uint64
+	// Client is what its client says of itself.
+	Client ClientInfo
+	// TTL is how long it outlives its last confirmed keep-alive.
+	TTL time.Duration
+	// Attached says that a connection is.
+	Attached bool
+	// Left is what is left of a detached session; negative while attached.
+	Left time.Duration
+	// Holds and Waits count what it has and wants.
+	Holds, Waits int
+	// Age is how long ago it was opened.
+	Age time.Duration
+	// Value is the client's word.
+	Value []byte
+}

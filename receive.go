@@ -1,0 +1,229 @@
+package ldlm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+)
+
+var (
+	errGoAway     = errors.New("the server asked to reconnect")
+	errSuperseded = errors.New("the server has a newer connection of this session")
+	errTooEarly   = errors.New("frame before welcome")
+)
+
+// received is what a frame leads to once the session's mutex is free again.
+type received struct {
+	lost []*Lock // locks that ended
+	err  error   // why the link can go on no more
+	// fatal is why the session can go on no more, reason what its locks are told.
+	fatal  error
+	reason EndReason
+}
+
+// handle does what a frame of a link says. It reports false if the session has
+// no more use for the link.
+//
+// Only the newest link is heard: from the moment that a hello is sent on
+// another one, nothing that comes over this one counts. And what comes after
+// the session was lost by the clock does not count either, although no timer
+// may have told so yet: the machine may have slept.
+func (s *session) handle(l *link, f *ldlmv2.ServerFrame) bool {
+	s.mu.Lock()
+	if l != s.link && l != s.trying {
+		goOn := l.farewell
+		s.mu.Unlock()
+		return goOn
+	}
+	if s.overdue() {
+		s.mu.Unlock()
+		s.end(errSessionLost, ReasonUnconfirmed)
+		return false
+	}
+	var r received
+	s.readFrame(l, f, &r)
+	if s.link != nil {
+		s.link.handOver()
+	}
+	s.mu.Unlock()
+	return s.conclude(l, &r)
+}
+
+// conclude does what must not be done with mu held.
+func (s *session) conclude(l *link, r *received) bool {
+	for _, lock := range r.lost {
+		lock.announceLoss()
+	}
+	switch {
+	case r.fatal != nil:
+		s.end(r.fatal, r.reason)
+		return false
+	case r.err != nil:
+		s.linkFailed(l, r.err)
+		return false
+	}
+	return true
+}
+
+// readFrame takes a frame in, in an order that lets nothing slip through: a
+// grant before the end of that grant, ends before the keep-alive that confirms
+// what is left. mu is held.
+func (s *session) readFrame(l *link, f *ldlmv2.ServerFrame, r *received) {
+	if f.Welcome != nil {
+		s.readWelcome(l, f.Welcome)
+	}
+	if l.welcome == nil && f.End == nil {
+		r.err = errTooEarly
+		return
+	}
+	if f.Alive != nil && l == s.trying {
+		s.readAlive(l, f.Alive, r)
+	}
+	for _, a := range f.Answers {
+		s.readAnswer(a, r)
+	}
+	for _, lost := range f.Lost {
+		s.readLost(lost, r)
+	}
+	if f.KeepAlive != nil && l == s.link {
+		s.readKeepAlive(f.KeepAlive)
+	}
+	if f.Leader != nil {
+		s.client.noteLeader(f.Leader)
+	}
+	if f.GoAway != nil {
+		r.err = fmt.Errorf("%w: %s", errGoAway, f.GoAway.GetReason())
+	}
+	if f.End != nil {
+		s.readEnd(f.End, r)
+	}
+}
+
+// readAnswer ends, or moves on, the call that an answer is for. Answers to
+// calls that are over are for copies that were sent twice: they say nothing new.
+func (s *session) readAnswer(a *ldlmv2.Answer, r *received) {
+	ca := s.slots.find(a.GetSlot(), a.GetSeq())
+	if ca == nil {
+		return
+	}
+	switch code := a.GetCode(); {
+	case code == ldlmv2.Code_CODE_SUPERSEDED:
+		r.err = errSuperseded
+	case code == ldlmv2.Code_CODE_SESSION_LOST, code == ldlmv2.Code_CODE_STALE:
+		// The newest seq of a slot is only ever stale for a server that was
+		// restored from a backup: what we hold it does not know.
+		r.fatal, r.reason = errSessionLost, ReasonSessionExpired
+	case code == ldlmv2.Code_CODE_UNAVAILABLE, code == ldlmv2.Code_CODE_UNKNOWN_OUTCOME:
+		ca.deferred = true
+		s.retry.schedule()
+		s.lookNow()
+	case !ca.settles(code):
+		s.moveOn(ca, a)
+	default:
+		s.settle(ca, a, r)
+	}
+}
+
+// moveOn tells the caller that its request waits.
+func (s *session) moveOn(ca *call, a *ldlmv2.Answer) {
+	if ca.queued || ca.canceling || a.GetCode() != ldlmv2.Code_CODE_QUEUED {
+		return
+	}
+	ca.queued = true
+	ca.answer.ahead, ca.answer.self = int(a.GetAhead()), a.GetSelf()
+	ca.signals <- signalQueued
+}
+
+// settle ends a call.
+func (s *session) settle(ca *call, a *ldlmv2.Answer, r *received) {
+	ca.answer.read(a)
+	switch {
+	case ca.canceling:
+	case ca.op.Renew != nil:
+		s.settleRenewal(ca, r)
+	case ca.answer.code == ldlmv2.Code_CODE_OK && (ca.op.Acquire != nil || ca.op.AcquireAll != nil):
+		s.hold(ca)
+	}
+	s.complete(ca)
+}
+
+// readLost ends, or marks, a hold as the server says.
+func (s *session) readLost(lost *ldlmv2.Lost, r *received) {
+	l := s.holds[lost.GetToken()]
+	if l == nil {
+		return
+	}
+	if lost.GetRevoked() {
+		if s.revoke(l) {
+			r.lost = append(r.lost, l)
+		}
+		return
+	}
+	if s.lose(l, reasonOf(lost.GetReason())) {
+		r.lost = append(r.lost, l)
+	}
+}
+
+// readEnd judges the server's last words on a connection.
+func (s *session) readEnd(st *ldlmv2.Status, r *received) {
+	err := statusError("open session", "", st)
+	switch st.GetCode() {
+	case ldlmv2.Code_CODE_SESSION_LOST:
+		r.fatal, r.reason = errSessionLost, reasonOf(st.GetEnded())
+		if r.reason == ReasonUnknown {
+			r.reason = ReasonSessionExpired
+		}
+	case ldlmv2.Code_CODE_INVALID, ldlmv2.Code_CODE_LIMIT, ldlmv2.Code_CODE_UNSUPPORTED,
+		ldlmv2.Code_CODE_UNAUTHENTICATED, ldlmv2.Code_CODE_DENIED:
+		if s.phase == opening {
+			r.fatal = err
+			return
+		}
+		r.err = err
+	default:
+		r.err = err
+	}
+}
+
+// readWelcome notes the answer to hello. If an earlier session was found, what
+// is alive of it follows; else the session stands.
+func (s *session) readWelcome(l *link, w *ldlmv2.Welcome) {
+	if l != s.trying || l.welcome != nil {
+		return
+	}
+	l.welcome = &ldlmv2.Welcome{
+		Session: w.GetSession(), ValidForUs: w.GetValidForUs(), KeepAliveEveryUs: w.GetKeepAliveEveryUs(),
+		MaxSlots: w.GetMaxSlots(), MaxWaitingSlots: w.GetMaxWaitingSlots(), Resumed: w.GetResumed(),
+	}
+	if w.GetLeader() != nil {
+		s.client.noteLeader(w.GetLeader())
+	}
+	if w.GetResumed() {
+		l.alive = make(map[uint64]bool, len(s.holds))
+		return
+	}
+	s.stand(l)
+}
+
+// readAlive gathers the tokens of a resumed session; with the last part the
+// session stands, and what is missing is lost.
+func (s *session) readAlive(l *link, a *ldlmv2.Alive, r *received) {
+	for _, token := range a.GetTokens() {
+		l.alive[token] = true
+	}
+	if !a.GetLast() {
+		return
+	}
+	var missing []*Lock
+	for token, lock := range s.holds {
+		if !l.alive[token] && s.lose(lock, ReasonUnknown) {
+			missing = append(missing, lock)
+		}
+	}
+	slices.SortFunc(missing, byToken)
+	r.lost = append(r.lost, missing...)
+	l.alive = nil
+	s.stand(l)
+}

@@ -1,0 +1,153 @@
+package ldlm
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// remotes are the gRPC connections for calls outside the session, one for each
+// address, made when they are first needed.
+type remotes struct {
+	mu     sync.Mutex
+	closed bool
+	conns  map[address]*grpc.ClientConn
+}
+
+const (
+	// pingEvery and pingPatience find dead connections. Servers cut those off
+	// that ping more often than every 10 s.
+	pingEvery    = 15 * time.Second
+	pingPatience = 5 * time.Second
+)
+
+// grpcConn returns a gRPC connection to an address, which connects when it is
+// first used, names resolved anew each time. What users configured comes last
+// and wins.
+func (c *config) grpcConn(a address) (*grpc.ClientConn, error) {
+	opts := []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // encrypt does it
+		grpc.WithAuthority(a.host),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			conn, err := c.connect(ctx, a)
+			if err != nil || c.tls == nil {
+				return conn, err
+			}
+			return c.encrypt(ctx, conn, a, "h2")
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingPatience}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
+	}
+	return grpc.NewClient("passthrough:///"+a.text, append(opts, c.grpcOptions...)...)
+}
+
+// maxAnswerBytes bounds one answer, such as a page of locks.
+const maxAnswerBytes = 64 << 20
+
+// withCredential adds the password to a call.
+func (c *config) withCredential(ctx context.Context) context.Context {
+	if c.password == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, "authorization", c.password)
+}
+
+// at returns the stub of the server at an address.
+func (r *remotes) at(c *config, a address) (ldlmv2.LDLMClient, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
+	conn := r.conns[a]
+	if conn == nil {
+		var err error
+		if conn, err = c.grpcConn(a); err != nil {
+			return nil, err
+		}
+		if r.conns == nil {
+			r.conns = map[address]*grpc.ClientConn{}
+		}
+		r.conns[a] = conn
+	}
+	conn.ResetConnectBackoff()
+	return ldlmv2.NewLDLMClient(conn), nil
+}
+
+func (r *remotes) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, conn := range r.conns {
+		conn.Close()
+	}
+	r.conns = nil
+}
+
+// anywhere makes a call at one address after the other until one can serve it.
+func (c *Client) anywhere(ctx context.Context, op, name string, call func(context.Context, ldlmv2.LDLMClient) error) error {
+	var err error
+	for _, a := range c.route(address{}) {
+		var stub ldlmv2.LDLMClient
+		if stub, err = c.remotes.at(&c.config, a); err != nil {
+			break
+		}
+		if err = call(c.config.withCredential(ctx), stub); status.Code(err) != codes.Unavailable {
+			break
+		}
+		c.logger.Info("ldlm: no answer here", "address", a.text, "op", op, "error", err)
+	}
+	return callError(ctx, op, name, err)
+}
+
+// callError makes the error of a gRPC call one of this package.
+func callError(ctx context.Context, op, name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrClosed):
+		return &Error{Op: op, Name: name, kind: ErrClosed}
+	case ctx.Err() != nil:
+		e := gaveUp(ctx, op, name)
+		e.kind = ErrUnknownOutcome
+		return e
+	}
+	st := status.Convert(err)
+	for _, d := range st.Details() {
+		if d, ok := d.(*ldlmv2.Status); ok {
+			return statusError(op, name, d)
+		}
+	}
+	return &Error{Op: op, Name: name, Message: st.Message(), kind: kindOfGRPC(st.Code())}
+}
+
+// kindOfGRPC says which error a code of gRPC is that came without details: from
+// the library, or from something between client and server.
+func kindOfGRPC(code codes.Code) error {
+	switch code {
+	case codes.Unavailable:
+		return ErrUnavailable
+	case codes.Unauthenticated:
+		return ErrUnauthenticated
+	case codes.PermissionDenied:
+		return ErrDenied
+	case codes.Unimplemented:
+		return ErrUnsupported
+	case codes.ResourceExhausted:
+		return ErrLimit
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unknown:
+		return ErrUnknownOutcome
+	default:
+		return ErrInternal
+	}
+}
