@@ -1,0 +1,20 @@
+// Package config says what a server can be told, and reads it.
+//
+// A struct is the manual: each field of [Server] and [Dev] is one setting, and
+// its tags are all that there is to know of it:
+//
+//	name     of the flag, with underscores; hyphens mean the same
+//	short    the flag's letter, if it has one
+//	default  in the words of the command line; none is the zero value
+//	env      the environment variable, if the setting has one
+//	group    under which heading the help shows it
+//	enum     the only words allowed, separated by commas
+//	help     one sentence
+//
+// [Bind] makes flags of a struct, and [Binding.Load] overlays them once the
+// command line was parsed: a flag wins over the environment, the environment
+// over the default. An empty variable counts as none.
+//
+// The package does not know what the settings do, nor which command asks for
+// them, nor the process's arguments and environment: all of that is handed in.
+package config
