@@ -57,7 +57,7 @@ fuzz: ## Run every fuzz target for a moment (FUZZTIME).
 
 .PHONY: cross
 cross: ## Build and vet for every platform (PLATFORMS).
-	@for p in $(PLATFORMS); do \
+	@set -e; for p in $(PLATFORMS); do \
 		echo "$$p"; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./...; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...; \
@@ -78,7 +78,7 @@ fmt: ## Format the code.
 tidy-check: ## Fail on unformatted code and on go.mod files that are not tidy.
 	@bad=$$(gofmt -l .); \
 		if [ -n "$$bad" ]; then echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; fi
-	@for m in $(MODULES); do echo "tidy $$m"; $(GO) -C $$m mod tidy -diff; done
+	@set -e; for m in $(MODULES); do echo "tidy $$m"; $(GO) -C $$m mod tidy -diff; done
 
 .PHONY: gen
 gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Generate code from the .proto files.
