@@ -1,0 +1,90 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
+
+// Config is what a node is opened with. Zero fields take their defaults.
+type Config struct {
+	// Logger gets a line for each change of state. Default: none.
+	Logger *slog.Logger
+	// Settings are proposed to the table when the node is opened.
+	Settings lock.Settings
+	// Member is the name of this process among the members. Default "local".
+	Member string
+	// CollectEvery is how often idle locks are forgotten, CollectIdle how long
+	// nobody must have touched them. Defaults 30 min and 5 min. Anything below
+	// a millisecond acts as one.
+	CollectEvery, CollectIdle time.Duration
+	// QuietStart keeps a new table from granting anything for so long: longer
+	// than clients of an earlier life may still believe in their locks. Default 0.
+	QuietStart time.Duration
+	// StallLimit is the most time that one look at the clock adds while there
+	// are deadlines; there are four looks in it. Too short, and a busy machine's
+	// leases last longer; too long, and a process that stood still ends leases
+	// whose holders had no chance to renew them. Default 500 ms.
+	StallLimit time.Duration
+	// BeatEvery is how often the member renews its lease while a session is
+	// attached to it. The lease must be at least 2.24 times as long. Default 1 s.
+	BeatEvery time.Duration
+	// EventBacklog is how many events are kept for watchers that come back.
+	// Default 16,384; at least 1,024.
+	EventBacklog int
+}
+
+// withDefaults fills in what is zero and refuses what cannot be meant.
+func (c Config) withDefaults() (Config, error) {
+	spans := []struct {
+		name  string
+		value *time.Duration
+		or    time.Duration
+	}{
+		{"CollectEvery", &c.CollectEvery, 30 * time.Minute},
+		{"CollectIdle", &c.CollectIdle, 5 * time.Minute},
+		{"QuietStart", &c.QuietStart, 0},
+		{"StallLimit", &c.StallLimit, 500 * time.Millisecond},
+		{"BeatEvery", &c.BeatEvery, time.Second},
+	}
+	for _, s := range spans {
+		if *s.value < 0 {
+			return c, fmt.Errorf("node: %s is %v; it cannot be negative", s.name, *s.value)
+		}
+		if *s.value == 0 {
+			*s.value = s.or
+		}
+	}
+	if c.EventBacklog < 0 {
+		return c, errors.New("node: EventBacklog cannot be negative")
+	}
+	if c.EventBacklog == 0 {
+		c.EventBacklog = 16_384
+	}
+	if c.Member == "" {
+		c.Member = "local"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// checkLease makes sure that a member that beats in time keeps its lease.
+func (c *Config) checkLease(lease lock.Duration) error {
+	if beat := spanOf(c.BeatEvery); lease*100 < beat*224 {
+		return fmt.Errorf("node: the member lease of %v is shorter than 2.24 times BeatEvery, which is %v: "+
+			"raise Settings.MemberLease or lower BeatEvery", timeOf(lease), c.BeatEvery)
+	}
+	return nil
+}
+
+// spanOf converts to the table's unit, upwards, so that nothing gets shorter.
+func spanOf(d time.Duration) lock.Duration {
+	return lock.Duration((d + time.Microsecond - 1) / time.Microsecond)
+}
+
+func timeOf(d lock.Duration) time.Duration { return time.Duration(d) * time.Microsecond }

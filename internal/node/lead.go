@@ -1,0 +1,119 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
+
+// runLead waits for the lead, again and again, and does a leader's work while
+// it lasts.
+func (n *Node) runLead() {
+	for r := (retry{}); ; {
+		lead, err := n.journal.Lead(n.ctx)
+		switch {
+		case n.Err() != nil:
+			return
+		case err != nil:
+			n.log.Warn("cannot wait for the lead", "err", err)
+			if !r.pause(n.ctx, n) {
+				return
+			}
+			continue
+		}
+		n.log.Info("leading")
+		n.work(lead)
+		n.log.Info("leading no more", "cause", context.Cause(lead))
+	}
+}
+
+// work returns when the lead, or the node, has ended.
+func (n *Node) work(lead context.Context) {
+	lead, stop := context.WithCancel(lead)
+	defer stop()
+	defer context.AfterFunc(n.ctx, stop)()
+	collected := make(chan struct{})
+	go func() {
+		defer close(collected)
+		n.collect(lead)
+	}()
+	n.keepTime(lead)
+	<-collected
+}
+
+// keepTime looks at the clock while there is any deadline, and lets time pass
+// in the table when the next one is reached.
+func (n *Node) keepTime(lead context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for r := (retry{}); lead.Err() == nil; {
+		wait, bound := n.look()
+		if bound && wait == 0 {
+			if err := n.propose(lead, newBatch()); err == nil {
+				r = retry{}
+			} else {
+				n.log.Warn("cannot let time pass", "err", err)
+				r.pause(lead, n)
+			}
+			continue
+		}
+		var ring <-chan time.Time
+		if bound {
+			timer.Reset(wait)
+			ring = timer.C
+		}
+		select {
+		case <-ring:
+		case <-n.wakeTimekeeper:
+		case <-lead.Done():
+		}
+	}
+}
+
+// look looks at the clock and says how long to sleep until the next look; 0 if
+// a deadline is reached, false if there is none.
+func (n *Node) look() (wait time.Duration, bound bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next, bound := n.table.NextDeadline()
+	n.clock.look(time.Now(), bound)
+	if !bound {
+		n.clock.planNothing()
+		return 0, false
+	}
+	return n.clock.plan(lock.Duration(next - n.table.Now())), true
+}
+
+// collect forgets idle locks from time to time.
+func (n *Node) collect(lead context.Context) {
+	t := time.NewTicker(max(n.cfg.CollectEvery, time.Millisecond))
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-lead.Done():
+			return
+		}
+		for n.collectSome(lead) {
+		}
+	}
+}
+
+// collectSome forgets a bounded number of idle locks and reports whether there
+// may be more. If every lock is held there is nothing to ask the table for.
+func (n *Node) collectSome(lead context.Context) (more bool) {
+	const most = 1000
+	if c := n.Counts(); c.Locks == c.Held {
+		return false
+	}
+	idle := max(spanOf(n.cfg.CollectIdle), lock.Millisecond)
+	o, err := n.ask(lead, &lock.Collect{Idle: idle, Max: most})
+	if err != nil {
+		return false
+	}
+	if o.Count > 0 {
+		n.log.Debug("forgot idle locks", "count", o.Count)
+	}
+	return o.Count == most
+}

@@ -1,0 +1,162 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
+
+// machine is the side of a node that its journal drives.
+type machine Node
+
+var _ journal.Machine = (*machine)(nil)
+
+// StartClock begins a lead.
+func (m *machine) StartClock() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clock.start(time.Now())
+	signal(m.wakeTimekeeper)
+}
+
+// Stamp looks at the clock and hands out everything that has gathered.
+func (m *machine) Stamp() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, deadline := m.table.NextDeadline()
+	m.clock.look(time.Now(), deadline)
+	return m.clock.take()
+}
+
+// Unstamp takes back what a refused entry would have carried.
+func (m *machine) Unstamp(elapsed int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clock.putBack(elapsed)
+}
+
+// Apply carries an entry out and hands what came of it to whoever it concerns:
+// first the answers of its commands, then the requests that were settled, then
+// notices of what ended.
+func (m *machine) Apply(e journal.Entry) {
+	n := (*Node)(m)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	commands := n.commandsOf(e.Batches)
+	r := n.table.Apply(lock.Entry{
+		Term: e.Term, StampTerm: e.StampTerm, Elapsed: lock.Duration(e.Elapsed), Commands: commands,
+	})
+	outcomes := r.Outcomes
+	for _, b := range e.Batches {
+		b := b.(*batch)
+		n.answer(b, outcomes[:len(b.commands)], e.Index)
+		outcomes = outcomes[len(b.commands):]
+	}
+	for i := range r.Settled {
+		n.settle(&r.Settled[i], e.Index)
+	}
+	if len(r.Events) > 0 {
+		n.tell(r.Events, commands, e.Index)
+		n.herald.publish(r.Events, time.Now())
+	}
+	clear(n.commands)
+	n.commands = n.commands[:0]
+	n.wakeForDeadline()
+}
+
+// commandsOf lists the commands of an entry, without copying if there is one batch.
+func (n *Node) commandsOf(batches []journal.Batch) []lock.Command {
+	if len(batches) == 1 {
+		return batches[0].(*batch).commands
+	}
+	for _, b := range batches {
+		n.commands = append(n.commands, b.(*batch).commands...)
+	}
+	return n.commands
+}
+
+// wakeForDeadline wakes the timekeeper if it would look too late for what is
+// due next.
+func (n *Node) wakeForDeadline() {
+	next, ok := n.table.NextDeadline()
+	if !ok {
+		return
+	}
+	n.clock.bounded = true
+	if n.clock.oversleeps(lock.Duration(next - n.table.Now())) {
+		signal(n.wakeTimekeeper)
+	}
+}
+
+// Decode reads what AppendBinary wrote.
+func (m *machine) Decode(data []byte) (journal.Batch, error) {
+	commands, err := lock.DecodeCommands(data)
+	if err != nil {
+		return nil, fmt.Errorf("decode a batch of the journal: %w", err)
+	}
+	return &batch{commands: commands, foreign: true}, nil
+}
+
+// Snapshot starts a view of the table.
+func (m *machine) Snapshot() (next func() ([]byte, error), done func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.table.Snapshot()
+	next = func() ([]byte, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		chunk, ok := s.Next()
+		if !ok {
+			return nil, nil
+		}
+		return chunk, nil
+	}
+	done = func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		s.Close()
+	}
+	return next, done, nil
+}
+
+// Restore replaces the table. What happened between the old one and the new is
+// not known: waiters ask again, links end so that their clients resume and are
+// told what they still have, watchers are reset.
+func (m *machine) Restore(next func() ([]byte, error)) error {
+	r := lock.NewRestorer()
+	for {
+		chunk, err := next()
+		if err != nil {
+			return fmt.Errorf("read a snapshot: %w", err)
+		}
+		if chunk == nil {
+			break
+		}
+		if err := r.Write(chunk); err != nil {
+			return fmt.Errorf("restore a snapshot: %w", err)
+		}
+	}
+	table, err := r.Table()
+	if err != nil {
+		return fmt.Errorf("restore a snapshot: %w", err)
+	}
+	n := (*Node)(m)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.table = table
+	for _, w := range n.waiters {
+		w.askAgain()
+	}
+	for _, l := range n.links {
+		l.finish(ErrDetached)
+	}
+	clear(n.links)
+	for session, attach := range table.AttachedTo(n.incarnation) {
+		n.clerk.add(&lock.Detach{Session: session, Attach: attach})
+	}
+	n.herald.restart()
+	n.wakeForDeadline()
+	return nil
+}

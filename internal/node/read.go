@@ -1,0 +1,104 @@
+package node
+
+import (
+	"context"
+
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
+
+// How much of a lock reads show.
+const (
+	maxShownHolders, maxShownWaiters   = 1000, 1000 // by Lookup
+	maxListedHolders, maxListedWaiters = 10, 10     // by List
+)
+
+// pageLen bounds what is copied while the table is held.
+const pageLen = 50
+
+// Lookup returns a lock with up to 1,000 of its holders and as many waiters;
+// false if there is no lock of that name. Reads show everything that was
+// acknowledged anywhere before the call.
+func (n *Node) Lookup(ctx context.Context, name string) (lock.LockView, bool, error) {
+	if err := n.catchUp(ctx); err != nil {
+		return lock.LockView{}, false, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v, ok := n.table.Lookup(name, maxShownHolders, maxShownWaiters)
+	return v, ok, nil
+}
+
+// List returns up to limit locks, each with up to 10 holders and waiters, from
+// the place that an earlier call returned on; 0 is the beginning, and the end. A
+// lock that lives throughout is listed exactly once.
+func (n *Node) List(ctx context.Context, f lock.LockFilter, after uint64, limit int) ([]lock.LockView, uint64, error) {
+	if err := n.catchUp(ctx); err != nil {
+		return nil, 0, err
+	}
+	return pages(ctx, after, limit, func(after uint64, limit int) ([]lock.LockView, uint64) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.table.List(f, after, limit, maxListedHolders, maxListedWaiters)
+	})
+}
+
+// LookupSession returns a session; false if there is none of that number.
+func (n *Node) LookupSession(ctx context.Context, number lock.SessionNumber) (lock.SessionView, bool, error) {
+	if err := n.catchUp(ctx); err != nil {
+		return lock.SessionView{}, false, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v, ok := n.table.LookupSession(number)
+	return v, ok, nil
+}
+
+// Sessions returns up to limit sessions, from the place that an earlier call
+// returned on, as List does locks.
+func (n *Node) Sessions(
+	ctx context.Context, after lock.SessionNumber, limit int,
+) ([]lock.SessionView, lock.SessionNumber, error) {
+	if err := n.catchUp(ctx); err != nil {
+		return nil, 0, err
+	}
+	views, next, err := pages(ctx, uint64(after), limit, func(after uint64, limit int) ([]lock.SessionView, uint64) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.table.ListSessions(after, limit)
+	})
+	return views, lock.SessionNumber(next), err
+}
+
+// Counts returns figures of the table. They may be a moment old.
+func (n *Node) Counts() lock.Counts {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.table.Counts()
+}
+
+// catchUp returns once what was acknowledged before is in the table.
+func (n *Node) catchUp(ctx context.Context) error {
+	err := n.journal.Barrier(ctx)
+	if err != nil && n.Err() != nil {
+		return n.Err()
+	}
+	return err
+}
+
+// pages reads a long page in pieces, so that the table is not held for long.
+func pages[T any](
+	ctx context.Context, after uint64, limit int, read func(after uint64, limit int) ([]T, uint64),
+) ([]T, uint64, error) {
+	var all []T
+	for len(all) < limit {
+		some, next := read(after, min(limit-len(all), pageLen))
+		all = append(all, some...)
+		if next == 0 {
+			return all, 0, nil
+		}
+		if after = next; ctx.Err() != nil {
+			return nil, 0, ctx.Err()
+		}
+	}
+	return all, after, nil
+}
