@@ -24,7 +24,7 @@ const (
 	MaxFrameBytes = 4 << 20
 	// MaxParts is how many operations, items and labels a client's frame may
 	// have, all counted together.
-	MaxParts = 1 << 15
+	MaxParts = 1 << 14
 
 	// lengthBytes is the size of a frame's length.
 	lengthBytes = 4

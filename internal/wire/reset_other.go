@@ -1,0 +1,8 @@
+//go:build !windows
+
+package wire
+
+import "syscall"
+
+// errReset is how the system reports that the other side reset the connection.
+const errReset = syscall.ECONNRESET

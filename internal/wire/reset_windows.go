@@ -1,0 +1,6 @@
+package wire
+
+import "syscall"
+
+// errReset is how the system reports that the other side reset the connection.
+const errReset = syscall.WSAECONNRESET
