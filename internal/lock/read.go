@@ -107,6 +107,28 @@ func (t *Table) viewPlace(p *placeRow) WaitView {
 	return v
 }
 
+// Holders returns up to limit holds of a lock, and lock delays that followed
+// holds, oldest first, that were granted after the token; none if there is no
+// such lock. Going on from the last one's token reads them all: tokens grow from
+// hold to hold.
+func (t *Table) Holders(name string, after Token, limit int) []HoldView {
+	lock := t.findLock(name)
+	if lock == 0 {
+		return nil
+	}
+	id := t.locks.at(lock).firstHold
+	if seen := t.holdByToken(lock, after); seen != 0 {
+		id = t.holds.at(seen).nextInLock
+	}
+	var views []HoldView
+	for ; id != 0 && len(views) < limit; id = t.holds.at(id).nextInLock {
+		if h := t.holds.at(id); h.token > after {
+			views = append(views, t.viewHold(h, id))
+		}
+	}
+	return views
+}
+
 // maxScan bounds the rows that one call of a listing looks at.
 const maxScan = 4096
 

@@ -28,6 +28,18 @@ func (n *Node) Lookup(ctx context.Context, name string) (lock.LockView, bool, er
 	return v, ok, nil
 }
 
+// Holders returns up to limit holds of a lock, and lock delays that followed
+// holds, oldest first, that were granted after the token; none if there is no
+// such lock. Going on from the last one's token reads them all.
+func (n *Node) Holders(ctx context.Context, name string, after lock.Token, limit int) ([]lock.HoldView, error) {
+	if err := n.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.table.Holders(name, after, min(limit, maxShownHolders)), nil
+}
+
 // List returns up to limit locks, each with up to 10 holders and waiters, from
 // the place that an earlier call returned on; 0 is the beginning, and the end. A
 // lock that lives throughout is listed exactly once.
