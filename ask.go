@@ -3,7 +3,6 @@ package ldlm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -57,7 +56,7 @@ func (r *request) check() error {
 	case r.maxHold < 0:
 		return bad("max_hold", 0, "negative")
 	case size > maxRequestBytes:
-		return bad("names", maxRequestBytes, "request is too large")
+		return bad("request", maxRequestBytes, "larger than a frame can be")
 	}
 	return nil
 }
@@ -259,7 +258,20 @@ func (s *session) confirmLease(ctx context.Context, l *Lock) error {
 		return nil
 	}
 	s.giveBack(l)
-	return fmt.Errorf("%w (after its grant, before its lease could be confirmed)", err)
+	s.mu.Lock()
+	over := s.err
+	s.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return gaveUp(ctx, l.request.op, l.Name())
+	case over != nil:
+		return explain(over, l.request.op, l.Name())
+	default:
+		return &Error{
+			Op: l.request.op, Name: l.Name(), kind: ErrUnavailable,
+			Message: "granted, and given back because its lease could not be confirmed: " + err.Error(),
+		}
+	}
 }
 
 // giveBack releases a hold that its program never saw, and does not wait.

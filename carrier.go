@@ -37,7 +37,7 @@ func (c *Client) carry(ctx context.Context, a address) (carrier, error) {
 			return nil, err
 		}
 	}
-	return newPlain(ctx, conn)
+	return plain{wire.NewClientConn(conn, writeTimeout)}, nil
 }
 
 // encrypt begins TLS on a connection, which it closes if that fails.
