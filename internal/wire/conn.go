@@ -176,22 +176,22 @@ func (c *Conn) Close() error {
 	return c.conn.Close()
 }
 
-// CloseGently ends the connection so that the other side gets to read what was
-// written last: closing with unread input would have the kernel throw that
-// away. It reads and forgets what comes, until the other side closes too, at
-// most for the given time. It is for the goroutine that reads.
-func (c *Conn) CloseGently(patience time.Duration) error {
+// Finish ends the writing. It is the way to close a connection when the other
+// side is to read the last words: closing with unread input would have the
+// kernel throw them away. Whoever reads goes on, until the other side closes
+// too, at most for patience; then it calls Close.
+func (c *Conn) Finish(patience time.Duration) error {
 	c.ended.CompareAndSwap(nobody, us)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken == nil {
+		c.broken = net.ErrClosed
+	}
 	half, ok := c.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.conn.SetReadDeadline(time.Now().Add(patience)) != nil {
+	if !ok || half.CloseWrite() != nil {
 		return c.conn.Close()
 	}
-	scrap := make([]byte, leastBuffer)
-	for {
-		if _, err := c.conn.Read(scrap); err != nil {
-			return c.conn.Close()
-		}
-	}
+	return c.conn.SetReadDeadline(time.Now().Add(patience))
 }
 
 // note keeps in mind who ended the connection if err says so.

@@ -422,33 +422,64 @@ func TestTheLastFrameIsRead(t *testing.T) {
 	if err := c.WriteServer(last); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error)
-	go func() { done <- c.CloseGently(time.Minute) }()
+	go func() {
+		var err error
+		for err == nil {
+			err = c.ReadClient(&f)
+		}
+		c.Close()
+		done <- err
+	}()
 	var got ldlmv2.ServerFrame
 	cl := NewClientConn(client, 0)
 	if err := cl.ReadServer(&got); err != nil || !proto.Equal(&got, last) {
 		t.Errorf("the client read %v, %v", &got, err)
 	}
 	cl.Close()
-	if err := <-done; err != nil {
-		t.Error(err)
+	if err := <-done; err != io.EOF {
+		t.Errorf("reading to the end: %v, want %v", err, io.EOF)
 	}
 	if c.PeerEnded() {
 		t.Error("our end is put down to the other side")
 	}
 }
 
-func TestAGentleEndHasAnEnd(t *testing.T) {
+func TestFinishingHasAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		defer a.Close()
 		c := NewConn(halfCloser{b}, 0)
+		defer c.Close()
 		start := time.Now()
-		_ = c.CloseGently(time.Second)
+		if err := c.Finish(time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.WriteServer(&ldlmv2.ServerFrame{}); err != net.ErrClosed {
+			t.Errorf("writing afterwards: %v, want %v", err, net.ErrClosed)
+		}
+		var f ldlmv2.ClientFrame
+		if err := c.ReadClient(&f); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("reading: %v, want a time-out", err)
+		}
 		if took := time.Since(start); took != time.Second {
-			t.Errorf("closed after %v, want 1s", took)
+			t.Errorf("reading ended after %v, want 1s", took)
 		}
 	})
+}
+
+func TestFinishingWithoutHalves(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	if err := NewConn(b, 0).Finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the other side reads %v, want %v", err, io.EOF)
+	}
 }
 
 // halfCloser is a connection that claims to have closed its half.
