@@ -124,7 +124,7 @@ func (t *Table) checkNote(n *Note) (Outcome, bool) {
 	}
 	s := &t.settings
 	switch {
-	case len(n.Reason) > s.MaxTextBytes || !utf8.ValidString(n.Reason):
+	case t.badText(n.Reason):
 		return refuse(FieldReason, int64(s.MaxTextBytes)), false
 	case len(n.Value) > s.MaxValueBytes:
 		return refuse(FieldValue, int64(s.MaxValueBytes)), false
@@ -178,7 +178,7 @@ func (t *Table) lookUp(c *Acquire) (Outcome, bool) {
 			return refuse(FieldKey, 0), false
 		}
 	}
-	if t.counts.Locks+missing > t.settings.MaxLocks {
+	if missing > 0 && t.counts.Locks+missing > t.settings.MaxLocks {
 		return exceed(FieldLocks, t.settings.MaxLocks), false
 	}
 	return Outcome{}, true

@@ -29,14 +29,26 @@ func (t *Table) setSettings(c *SetSettings) Outcome {
 
 // valid checks that no setting contradicts another or a bound of the design.
 func (s *Settings) valid() bool {
-	const longestTTL = 10 * Minute
 	for _, n := range s.counts() {
 		if *n < 0 {
 			return false
 		}
 	}
-	return s.Format <= FormatLevel &&
-		s.MinTTL > 0 && s.MinTTL <= s.DefaultTTL && s.DefaultTTL <= s.MaxTTL && s.MaxTTL <= longestTTL &&
+	return s.Format <= FormatLevel && s.MaxSlots <= mostSlots && s.validTexts() && s.validSpans()
+}
+
+// validTexts wants texts so short that a record of the snapshot can hold the
+// several that belong together, and so few names that comparing each with each
+// is cheap.
+func (s *Settings) validTexts() bool {
+	const longest, mostLabels, mostNames = 1 << 20, 1 << 16, 1 << 10
+	return max(s.MaxNameBytes, s.MaxValueBytes, s.MaxTextBytes, s.MaxRequestIDBytes, s.MaxLabelBytes) <= longest &&
+		s.MaxLabels <= mostLabels && s.MaxLabels*s.MaxLabelBytes <= longest && s.MaxNames <= mostNames
+}
+
+func (s *Settings) validSpans() bool {
+	const longestTTL = 10 * Minute
+	return s.MinTTL > 0 && s.MinTTL <= s.DefaultTTL && s.DefaultTTL <= s.MaxTTL && s.MaxTTL <= longestTTL &&
 		s.MaxIdleTTL > 0 && s.MaxIdleTTL <= MaxDuration && s.MemberLease > 0 && s.MemberLease <= longestTTL &&
 		s.MaxLockDelay >= 0 && s.MaxLockDelay <= 60*Second
 }
@@ -44,7 +56,7 @@ func (s *Settings) valid() bool {
 // forceRelease ends a hold that the token names. With Wait it is revoked
 // instead, and ends when its holder must believe it lost. A delay ends at once.
 func (t *Table) forceRelease(c *ForceRelease) Outcome {
-	if len(c.Reason) > t.settings.MaxTextBytes {
+	if t.badText(c.Reason) {
 		return refuse(FieldReason, int64(t.settings.MaxTextBytes))
 	}
 	lock := t.findLock(c.Name)
@@ -63,7 +75,7 @@ func (t *Table) forceRelease(c *ForceRelease) Outcome {
 	o := Outcome{Token: c.Token, MayBelieve: t.holdBelief(h)}
 	if !c.Wait {
 		t.endHold(id, Forced, true)
-		t.result.Events[len(t.result.Events)-1].Text = c.Reason
+		t.explain(c.Reason)
 		o.Count = 1
 		return o
 	}
@@ -74,24 +86,27 @@ func (t *Table) forceRelease(c *ForceRelease) Outcome {
 			t.setHoldDeadline(id, end)
 		}
 		t.emitHold(HoldRevoked, id, NotEnded)
-		t.result.Events[len(t.result.Events)-1].Text = c.Reason
+		t.explain(c.Reason)
 	}
 	return o
 }
 
-// holdBelief is how long the holder may still believe in a hold.
+// holdBelief is how long the holder may still believe in a hold: as long as in
+// its session, outside sessions as long as its member lives, but not longer than
+// the lease, if it has one.
 func (t *Table) holdBelief(h *holdRow) Duration {
+	belief := t.settings.MemberLease
 	if h.session != t.outside {
-		return t.mayBelieve(h.session)
+		belief = t.mayBelieve(h.session)
 	}
-	if h.deadline != 0 {
-		return Duration(h.deadline - t.now)
+	if left := Duration(h.deadline - t.now); h.deadline != 0 && (left < belief || h.session == t.outside) {
+		belief = left
 	}
-	return t.settings.MemberLease
+	return belief
 }
 
 func (t *Table) lead(c *Lead) Outcome {
-	if len(c.Member) > t.settings.MaxTextBytes {
+	if t.badText(c.Member) {
 		return refuse(FieldMember, int64(t.settings.MaxTextBytes))
 	}
 	if t.leader != c.Member {

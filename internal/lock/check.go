@@ -73,7 +73,7 @@ func (c *checker) lockHolds(id lockID, l *lockRow) {
 			held += h.permits
 		}
 		if cr := t.crowds[id]; cr != nil {
-			c.want(cr.byToken[h.token] == hid, "lock %q: hold %d is missing in the crowd", l.name, h.token)
+			c.inCrowd(cr, hid, l)
 		}
 		prev, last = hid, h.token
 		n++
@@ -88,9 +88,22 @@ func (c *checker) lockHolds(id lockID, l *lockRow) {
 		c.seen.Held++
 	}
 	if cr := t.crowds[id]; cr != nil {
-		c.want(len(cr.byToken) == int(n) && n >= crowdSize/2, "lock %q has a crowd of %d for %d holds", l.name, len(cr.byToken), n)
+		c.want(len(cr.byToken) == int(n) && len(cr.byKey)+cr.twins == int(n) && n >= crowdSize/2, "lock %q has a crowd of %d for %d holds", l.name, len(cr.byToken), n)
 	} else {
 		c.want(n < crowdSize, "lock %q has %d holds and no crowd", l.name, n)
+	}
+}
+
+// inCrowd wants a hold to be found by its token, and by its key unless a newer
+// one has the same key.
+func (c *checker) inCrowd(cr *crowd, id holdID, l *lockRow) {
+	h := c.t.holds.at(id)
+	newest := cr.byKey[h.key]
+	c.want(cr.byToken[h.token] == id && newest != 0, "lock %q: hold %d is missing in the crowd", l.name, h.token)
+	if newest != 0 {
+		n := c.t.holds.at(newest)
+		c.want(n.live && n.lock == h.lock && n.key == h.key && n.token >= h.token,
+			"lock %q: hold %d stands in the crowd for another", l.name, n.token)
 	}
 }
 
@@ -255,8 +268,12 @@ func (c *checker) slot(s *sessionRow, sl *slot, n uint32, name string) {
 	t := c.t
 	switch sl.state {
 	case slotWaiting:
+		c.want(sl.ref != 0, "session %d: slot %d%s waits for nothing", s.number, n, name)
+		if sl.ref == 0 {
+			return
+		}
 		r := t.requests.at(requestID(sl.ref))
-		c.want(r.live && r.slot == n && r.id == name && t.sessions.at(r.session) == s, "session %d: slot %d%s waits for no request", s.number, n, name)
+		c.want(r.live && (r.slot == n || name != "") && r.id == name && t.sessions.at(r.session) == s, "session %d: slot %d%s waits for no request", s.number, n, name)
 	case slotGranted:
 		if sl.ref != 0 {
 			h := t.holds.at(holdID(sl.ref))

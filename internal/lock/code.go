@@ -78,9 +78,3 @@ const (
 
 	numEndReasons
 )
-
-// involuntary reports whether an end for this reason keeps the lock shut for
-// the delay that the holder asked for.
-func (r EndReason) involuntary() bool {
-	return r == Expired || r == SessionExpired || r == SessionClosed || r == Forced
-}

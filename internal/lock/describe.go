@@ -108,7 +108,11 @@ func (v HoldView) String() string {
 // String describes a waiting request.
 func (v WaitView) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s waits for %s since %s", who(v.Session, v.Info), shape(v.Mode, v.Permits), v.Age)
+	name := "a caller outside sessions"
+	if v.Session != 0 {
+		name = who(v.Session, v.Info)
+	}
+	fmt.Fprintf(&b, "%s waits for %s since %s", name, shape(v.Mode, v.Permits), v.Age)
 	if v.NumNames > 1 {
 		fmt.Fprintf(&b, ", with %d more locks", v.NumNames-1)
 	}

@@ -205,8 +205,9 @@ func (l *lockRow) fits(m Mode, permits uint32) bool {
 // crowd finds the holds of a lock that has many. Few are found faster by
 // walking the list.
 type crowd struct {
-	byKey   map[Key]holdID
+	byKey   map[Key]holdID // the newest hold with the key
 	byToken map[Token]holdID
+	twins   int // holds with the key of a newer one: keys may come from clients
 }
 
 // crowdSize is the number of holds from which a lock gets a crowd; it loses it
@@ -214,22 +215,28 @@ type crowd struct {
 const crowdSize = 16
 
 func (t *Table) joinCrowd(lock lockID, l *lockRow, id holdID, h *holdRow) {
-	c := t.crowds[lock]
-	if c != nil {
-		c.byKey[h.key], c.byToken[h.token] = id, id
+	if c := t.crowds[lock]; c != nil {
+		c.add(id, h)
 		return
 	}
 	if l.holds < crowdSize {
 		return
 	}
-	c = &crowd{byKey: map[Key]holdID{}, byToken: map[Token]holdID{}}
+	c := &crowd{byKey: map[Key]holdID{}, byToken: map[Token]holdID{}}
 	for id := l.firstHold; id != 0; id = t.holds.at(id).nextInLock {
-		h := t.holds.at(id)
-		c.byKey[h.key], c.byToken[h.token] = id, id
+		c.add(id, t.holds.at(id))
 	}
 	t.crowds[lock] = c
 }
 
+func (c *crowd) add(id holdID, h *holdRow) {
+	if c.byKey[h.key] != 0 {
+		c.twins++
+	}
+	c.byKey[h.key], c.byToken[h.token] = id, id
+}
+
+// leaveCrowd is called while the hold is still in the lock's list.
 func (t *Table) leaveCrowd(lock lockID, l *lockRow, id holdID, h *holdRow) {
 	if l.holds < crowdSize/2 {
 		return
@@ -238,17 +245,31 @@ func (t *Table) leaveCrowd(lock lockID, l *lockRow, id holdID, h *holdRow) {
 	if c == nil {
 		return
 	}
-	// A key that a client chose may stand twice.
-	if c.byKey[h.key] == id {
-		delete(c.byKey, h.key)
-	}
 	delete(c.byToken, h.token)
+	delete(c.byKey, h.key)
+	if c.twins > 0 {
+		if twin := t.newestByKey(l, h.key, id); twin != 0 {
+			c.byKey[h.key] = twin
+			c.twins--
+		}
+	}
 	if l.holds-1 < crowdSize/2 {
 		delete(t.crowds, lock)
 	}
 }
 
-// holdByKey and holdByToken find a hold, or a delay, of a lock.
+// newestByKey walks a lock's holds, but for one, from the newest on.
+func (t *Table) newestByKey(l *lockRow, key Key, but holdID) holdID {
+	for id := l.lastHold; id != 0; id = t.holds.at(id).prevInLock {
+		if id != but && t.holds.at(id).key == key {
+			return id
+		}
+	}
+	return 0
+}
+
+// holdByKey and holdByToken find a hold, or a delay, of a lock; of several with
+// one key the newest.
 func (t *Table) holdByKey(lock lockID, key Key) holdID {
 	if key == (Key{}) {
 		return 0
@@ -256,12 +277,7 @@ func (t *Table) holdByKey(lock lockID, key Key) holdID {
 	if c := t.crowds[lock]; c != nil {
 		return c.byKey[key]
 	}
-	for id := t.locks.at(lock).firstHold; id != 0; id = t.holds.at(id).nextInLock {
-		if t.holds.at(id).key == key {
-			return id
-		}
-	}
-	return 0
+	return t.newestByKey(t.locks.at(lock), key, 0)
 }
 
 func (t *Table) holdByToken(lock lockID, token Token) holdID {

@@ -1,10 +1,8 @@
 package lock
 
-import "unicode/utf8"
-
 // join begins a new incarnation of a member.
 func (t *Table) join(c *Join) Outcome {
-	if c.Member == "" || len(c.Member) > t.settings.MaxTextBytes || !utf8.ValidString(c.Member) {
+	if c.Member == "" || t.badText(c.Member) {
 		return refuse(FieldMember, int64(t.settings.MaxTextBytes))
 	}
 	old := t.memberByName[c.Member]

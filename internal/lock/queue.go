@@ -210,10 +210,6 @@ func (t *Table) waitOn(id requestID, c *Acquire) Outcome {
 		t.settled(r, Outcome{Code: Superseded})
 		r = t.openRequest(id)
 		r.attach, r.attempt = c.Attach, c.Attempt
-		if c.RequestID != "" {
-			sl := t.sessions.at(r.session).slots.named[c.RequestID].slot
-			t.putNamed(r.session, c.RequestID, c.Attempt, sl)
-		}
 	}
 	o := Outcome{Code: Queued, Waited: Duration(t.now - r.since)}
 	for p := r.firstPlace; p != 0; p = t.places.at(p).nextInRequest {

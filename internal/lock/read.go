@@ -209,8 +209,8 @@ func (t *Table) ListSessions(after uint64, limit int) ([]SessionView, uint64) {
 	return views, 0
 }
 
-// HoldsOf returns the holds of a session, oldest first, at most so many; those
-// outside sessions for 0.
+// HoldsOf returns the holds of a session, oldest first, at most so many; for 0
+// those outside sessions, in no order that lasts.
 func (t *Table) HoldsOf(n SessionNumber, most int) []HoldView {
 	id := t.sessionByNumber[n]
 	if n == 0 {

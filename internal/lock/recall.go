@@ -1,6 +1,9 @@
 package lock
 
-import "crypto/subtle"
+import (
+	"crypto/subtle"
+	"unicode/utf8"
+)
 
 // caller finds the session on whose behalf a command is, and checks that it
 // may speak: over its present connection, or with its secret. A session that
@@ -45,7 +48,7 @@ func (c *Caller) named() bool { return c.Seq != 0 || c.RequestID != "" }
 
 // checkName checks the request's name against the limits.
 func (t *Table) checkName(c *Caller) (Outcome, bool) {
-	if len(c.RequestID) > t.settings.MaxRequestIDBytes {
+	if len(c.RequestID) > t.settings.MaxRequestIDBytes || !utf8.ValidString(c.RequestID) {
 		return refuse(FieldRequestID, int64(t.settings.MaxRequestIDBytes)), false
 	}
 	if c.Seq != 0 && int64(c.Slot) >= int64(t.settings.MaxSlots) {
@@ -87,7 +90,11 @@ func (t *Table) recall(id sessionID, c *Caller, digest uint64) (*slot, Outcome, 
 		if c.Attempt < n.attempt {
 			return nil, Outcome{Code: Superseded}, refused
 		}
-		return sameQuestion(&n.slot, digest)
+		sl, o, how := sameQuestion(&n.slot, digest)
+		if how == again {
+			t.sawAttempt(id, c, n)
+		}
+		return sl, o, how
 	}
 	sl := s.slots.get(c.Slot)
 	switch {
@@ -99,6 +106,15 @@ func (t *Table) recall(id sessionID, c *Caller, digest uint64) (*slot, Outcome, 
 		return sameQuestion(sl, digest)
 	default:
 		return nil, Outcome{Code: Stale, Field: FieldSeq}, refused
+	}
+}
+
+// sawAttempt notes a newer attempt of a named request. Whatever the older ones
+// send from now on is refused: their caller has given up, while whoever sent this
+// one may believe in its answer.
+func (t *Table) sawAttempt(id sessionID, c *Caller, n *namedSlot) {
+	if c.Attempt > n.attempt {
+		t.putNamed(id, c.RequestID, c.Attempt, n.slot)
 	}
 }
 
@@ -208,7 +224,7 @@ func (t *Table) saveNamed(s *sessionRow, name string, n *namedSlot) {
 
 // done is the slot of a request that ended with an outcome other than a grant.
 func done(digest uint64, o *Outcome) slot {
-	return slot{digest: digest, state: slotDone, code: o.Code, reason: o.Reason, field: o.Field}
+	return slot{digest: digest, state: slotDone, token: o.Token, code: o.Code, reason: o.Reason, field: o.Field}
 }
 
 // answer is the outcome of a request whose slot was found again and that does
@@ -223,7 +239,9 @@ func (t *Table) answer(sl *slot) Outcome {
 		}
 		return t.grantedAgain(holdID(sl.ref))
 	default:
-		return Outcome{Code: sl.code, Reason: sl.reason, Field: sl.field, Limit: t.settings.limit(sl.field)}
+		return Outcome{
+			Code: sl.code, Token: sl.token, Reason: sl.reason, Field: sl.field, Limit: t.settings.limit(sl.field),
+		}
 	}
 }
 

@@ -108,11 +108,12 @@ func (t *Table) renew(c *Renew) Outcome {
 }
 
 // downgrade turns an exclusive hold of a lock of size 1 into a shared one. It
-// keeps its token and its place among the holders.
+// keeps its token and its place among the holders. A lock that was made smaller
+// may have several holders beyond its size: none of them holds it exclusively.
 func (t *Table) downgrade(c *Downgrade) Outcome {
 	return t.onHold(&c.Caller, &c.Hold, c.digest(), func(id holdID) Outcome {
 		lock := t.holds.at(id).lock
-		if t.holds.at(id).mode != Exclusive || t.locks.at(lock).size != 1 {
+		if l := t.locks.at(lock); t.holds.at(id).mode != Exclusive || l.size != 1 || l.held != 1 {
 			return refuse(FieldMode, 0)
 		}
 		l, h := t.openLock(lock), t.openHold(id)
@@ -223,6 +224,7 @@ func (t *Table) recallToCancel(sid sessionID, c *Caller) (*slot, Outcome, recall
 		case c.Attempt < n.attempt:
 			return nil, Outcome{Code: Superseded}, refused
 		default:
+			t.sawAttempt(sid, c, n)
 			return &n.slot, Outcome{}, again
 		}
 	}

@@ -234,7 +234,7 @@ func (r *Restorer) owner(n SessionNumber) sessionID {
 }
 
 // maxSlotChunks keeps a snapshot from asking for more slots than can be.
-const maxSlotChunks = 1 << 20 / slotsPerChunk
+const maxSlotChunks = mostSlots / slotsPerChunk
 
 func (r *Restorer) readSlots(d *decoder) {
 	n, chunk := SessionNumber(d.uint()), d.uint()
@@ -288,6 +288,9 @@ func (d *decoder) slot() slot {
 	s.code, s.reason, s.field = Code(d.byte()), EndReason(d.byte()), Field(d.byte())
 	if d.flag() {
 		s.ref = dangling
+	}
+	if refers := s.state == slotWaiting || s.state == slotGranted; s.ref != 0 && !refers || s.ref == 0 && s.state == slotWaiting {
+		d.fail(errors.New("a slot refers to what cannot be, or waits for nothing"))
 	}
 	if s.state > slotBarred || s.code >= numCodes || s.reason >= numEndReasons || s.field >= numFields {
 		d.fail(errors.New("a slot is in a state that cannot be"))
@@ -386,9 +389,7 @@ func (r *Restorer) link() error {
 		return cmp.Or(cmp.Compare(x.token, y.token),
 			cmp.Compare(t.locks.at(x.lock).number, t.locks.at(y.lock).number))
 	})
-	if err := r.linkHolds(holds); err != nil {
-		return err
-	}
+	r.linkHolds(holds)
 	requests := liveIDs(&t.requests, func(q *requestRow) bool { return q.live })
 	slices.SortFunc(requests, func(a, b requestID) int {
 		return cmp.Compare(t.requests.at(a).number, t.requests.at(b).number)
@@ -398,7 +399,9 @@ func (r *Restorer) link() error {
 			return err
 		}
 	}
-	r.linkSessions()
+	if err := r.linkSessions(); err != nil {
+		return err
+	}
 	r.linkIdle()
 	if t.quietUntil > t.now {
 		t.schedule(deadline{at: t.quietUntil, kind: quietDeadline}, 0)
@@ -418,7 +421,7 @@ func liveIDs[ID ~uint32, T any](a *arena[ID, T], live func(*T) bool) []ID {
 
 // linkHolds links holds that are in the order of tokens; those of one grant
 // follow each other.
-func (r *Restorer) linkHolds(holds []holdID) error {
+func (r *Restorer) linkHolds(holds []holdID) {
 	t := r.t
 	for i, id := range holds {
 		h := t.holds.at(id)
@@ -440,11 +443,8 @@ func (r *Restorer) linkHolds(holds []holdID) error {
 		if e := t.extras[id]; e != nil {
 			t.ledger.sum.add(t.hashExtra(h, e))
 		}
-		if err := r.linkSlot(id, h); err != nil {
-			return err
-		}
+		r.linkSlot(id, h)
 	}
-	return nil
 }
 
 // joinRing links a hold with the holds of the same grant that stand before it.
@@ -462,19 +462,20 @@ func (r *Restorer) joinRing(before []holdID, id holdID, h *holdRow) {
 	}
 }
 
-// linkSlot resolves the reference of the slot that a hold was granted to.
-func (r *Restorer) linkSlot(id holdID, h *holdRow) error {
+// linkSlot resolves the reference of the slot that a hold was granted to: of the
+// holds of a grant, the first refers to it.
+func (r *Restorer) linkSlot(id holdID, h *holdRow) {
 	if h.session == 0 || !h.is(holdNamed) {
-		return nil
+		return
 	}
 	name := ""
 	if e := r.t.extras[id]; e != nil {
 		name = e.requestID
 	}
-	if sl := r.t.slotOf(h.session, h.slot, name); sl != nil && sl.state == slotGranted && sl.token == h.token {
+	sl := r.t.slotOf(h.session, h.slot, name)
+	if sl != nil && sl.state == slotGranted && sl.token == h.token && sl.ref == dangling {
 		sl.ref = uint32(id)
 	}
-	return nil
 }
 
 // linkWaiting puts a request into its queues and finds its slot.
@@ -498,8 +499,8 @@ func (r *Restorer) linkWaiting(id requestID) error {
 }
 
 // linkSessions attaches sessions to their members in the order of attach
-// numbers, and sorts ended request ids.
-func (r *Restorer) linkSessions() {
+// numbers, and sorts ended request ids. All references of slots are resolved by now.
+func (r *Restorer) linkSessions() error {
 	t := r.t
 	ids := liveIDs(&t.sessions, func(s *sessionRow) bool { return s.live })
 	slices.SortFunc(ids, func(a, b sessionID) int {
@@ -513,7 +514,26 @@ func (r *Restorer) linkSessions() {
 		if s.attached() {
 			t.linkToMember(id, s, s.member)
 		}
+		if s.slots.dangle() {
+			return fmt.Errorf("lock: snapshot: a slot of session %d refers to nothing", s.number)
+		}
 	}
+	return nil
+}
+
+// dangle reports whether a reference is not resolved.
+func (st *slotTable) dangle() bool {
+	for _, ch := range st.chunks {
+		if ch != nil && slices.ContainsFunc(ch.slots[:], func(sl slot) bool { return sl.ref == dangling }) {
+			return true
+		}
+	}
+	for _, n := range st.named {
+		if n.ref == dangling {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Restorer) linkIdle() {

@@ -1,7 +1,5 @@
 package lock
 
-import "unicode/utf8"
-
 // openCommand opens a session, or finds the one that the same secret opened.
 func (t *Table) openCommand(c *Open) Outcome {
 	if c.Secret == (SecretHash{}) {
@@ -81,7 +79,7 @@ func (t *Table) checkInfo(i *Info) (Outcome, bool) {
 		return Outcome{}, true
 	}
 	for _, s := range [...]string{i.Host, i.User, i.Program, i.Library, i.Remote, i.Transport, i.Principal} {
-		if len(s) > t.settings.MaxTextBytes || !utf8.ValidString(s) {
+		if t.badText(s) {
 			return refuse(FieldClient, int64(t.settings.MaxTextBytes)), false
 		}
 	}
@@ -254,11 +252,12 @@ func (t *Table) kill(c *Kill) Outcome {
 	if id == 0 {
 		return Outcome{Code: SessionLost}
 	}
-	if len(c.Reason) > t.settings.MaxTextBytes {
+	if t.badText(c.Reason) {
 		return refuse(FieldReason, int64(t.settings.MaxTextBytes))
 	}
 	o := Outcome{Count: int(t.sessions.at(id).holds), MayBelieve: t.mayBelieve(id)}
 	t.endSession(id, Forced, true)
+	t.explain(c.Reason)
 	return o
 }
 

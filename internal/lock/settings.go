@@ -79,7 +79,7 @@ type Settings struct {
 	// MaxWaitersPerSession bounds a session's waiting requests. Default 61,440,
 	// which leaves slots for releases.
 	MaxWaitersPerSession int
-	// MaxSlots bounds a session's slots. Default 65,536.
+	// MaxSlots bounds a session's slots. Default 65,536, which is the most.
 	MaxSlots int
 	// MaxEndedRequestIDs is how many request ids a session remembers beyond
 	// their waits and holds. Default 64.
@@ -163,15 +163,14 @@ func (s *Settings) spans() [6]*Duration {
 	}
 }
 
-// limit is the limit of a field, for outcomes that are repeated; 0 if it has none.
+// limit is the limit of a field, for outcomes that are repeated; 0 if it has none,
+// or if it was a lock's size, which may have changed since.
 func (s *Settings) limit(f Field) int64 {
 	switch f {
 	case FieldName:
 		return int64(s.MaxNameBytes)
 	case FieldNames:
 		return int64(s.MaxNames)
-	case FieldSize, FieldPermits:
-		return maxSize
 	case FieldWait, FieldLease:
 		return int64(MaxDuration)
 	case FieldLockDelay:

@@ -30,6 +30,9 @@ type slot struct {
 
 const slotsPerChunk = 16
 
+// mostSlots is the most that MaxSlots can be.
+const mostSlots = 1 << 16
+
 // slotChunk is the unit in which slots are allocated and saved for a snapshot.
 type slotChunk struct {
 	epoch uint32

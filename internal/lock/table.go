@@ -1,5 +1,7 @@
 package lock
 
+import "unicode/utf8"
+
 // head is the state of a table beside its rows. Each counter holds the newest
 // number given; all of them only grow.
 type head struct {
@@ -238,6 +240,16 @@ func (t *Table) emit(e Event) {
 	t.event++
 	e.Number, e.Time = t.event, t.now
 	t.result.Events = append(t.result.Events, e)
+}
+
+// explain puts an administrator's reason into the event that was emitted last.
+func (t *Table) explain(reason string) {
+	t.result.Events[len(t.result.Events)-1].Text = reason
+}
+
+// badText reports whether a text is too long or not UTF-8.
+func (t *Table) badText(s string) bool {
+	return len(s) > t.settings.MaxTextBytes || !utf8.ValidString(s)
 }
 
 // refuse is the outcome of a command that names a bad field.

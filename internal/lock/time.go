@@ -43,7 +43,7 @@ func (t *Table) collectDue() {
 func (t *Table) dropDueWaits(d *deadline) {
 	switch d.kind {
 	case sessionDeadline:
-		t.dropWaits(sessionID(d.id), SessionExpired)
+		t.dropWaits(sessionID(d.id), t.sessions.at(sessionID(d.id)).dueReason())
 	case waitDeadline:
 		// Dropped already if its session is due too.
 		if id := requestID(d.id); t.requests.at(id).live && t.requests.at(id).number == d.number {
@@ -63,18 +63,23 @@ func (t *Table) endDue(d *deadline) {
 	}
 }
 
-// endDueSession ends a session whose time is over. One that was to end with
-// its connection comes here when the connection went with its member.
+// endDueSession ends a session whose time is over.
 func (t *Table) endDueSession(id sessionID) {
-	switch t.sessions.at(id).onEnd {
-	case OnEndDisown:
+	s := t.sessions.at(id)
+	reason := s.dueReason()
+	if s.onEnd == OnEndDisown {
 		t.disownHolds(id, 0)
-		t.endSession(id, SessionClosed, true)
-	case OnEndAlways:
-		t.endSession(id, SessionClosed, true)
-	default:
-		t.endSession(id, SessionExpired, true)
 	}
+	t.endSession(id, reason, true)
+}
+
+// dueReason is why a session ends whose time is over. One that was to end with
+// its connection comes to that when the connection went with its member.
+func (s *sessionRow) dueReason() EndReason {
+	if s.onEnd >= OnEndAlways {
+		return SessionClosed
+	}
+	return SessionExpired
 }
 
 // endDueHold ends a hold or a delay whose time is over, unless its session's
