@@ -11,6 +11,7 @@ func (t *Table) join(c *Join) Outcome {
 	}
 	if old != 0 {
 		t.endMember(old, t.endOf(old, c.SameDirectory))
+		t.endAllDue()
 	}
 	id, m := t.newMember()
 	t.incarnation++
@@ -43,6 +44,7 @@ func (t *Table) endMemberCommand(c *EndMember) Outcome {
 	}
 	n := int(t.members.at(id).sessionCount)
 	t.endMember(id, t.endOf(id, c.Own))
+	t.endAllDue()
 	return Outcome{Count: n}
 }
 
@@ -56,9 +58,8 @@ func (t *Table) endOf(id memberID, certain bool) Time {
 }
 
 // endMember ends an incarnation. Its sessions run from the given time: those
-// that end with their connections end then, the others live for their ttl.
-// What is due by that already ends with the next passing of time, or in this
-// step if that is where the member's end came from.
+// that end with their connections end then, the others live for their ttl. What
+// is due by that is left to endAllDue.
 func (t *Table) endMember(id memberID, from Time) {
 	m := t.openMember(id)
 	for m.first != 0 {
@@ -67,7 +68,7 @@ func (t *Table) endMember(id memberID, from Time) {
 		if s := t.sessions.at(sid); s.onEnd < OnEndAlways {
 			at += Time(s.ttl)
 		}
-		t.detachUntil(sid, max(at, 1))
+		t.detachUntil(sid, max(at, 1)) // 0 would be no deadline
 	}
 	if m.heap != 0 {
 		t.setMemberDeadline(id, 0)

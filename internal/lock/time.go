@@ -1,14 +1,21 @@
 package lock
 
-// pass lets time go by and ends everything that is due by then, in one step:
-// first all waits of what ends are dropped, then the holds end, then the queues
-// are served.
+// pass lets time go by, ends everything that is due by then, and serves the queues.
 func (t *Table) pass(elapsed Duration) {
 	if elapsed > 0 {
 		t.now += Time(elapsed)
 	}
+	if t.endAllDue() {
+		t.serve()
+	}
+}
+
+// endAllDue ends everything that is due, in one step: first all waits of what ends
+// are dropped, then the holds end; the queues are left to the caller. It reports
+// whether something was due. When it returns all deadlines lie ahead.
+func (t *Table) endAllDue() bool {
 	if d := t.deadlines.min(); d == nil || d.at > t.now {
-		return
+		return false
 	}
 	t.collectDue()
 	for i := range t.due {
@@ -18,7 +25,7 @@ func (t *Table) pass(elapsed Duration) {
 		t.endDue(&t.due[i])
 	}
 	t.due = recycle(t.due)
-	t.serve()
+	return true
 }
 
 // collectDue takes everything that is due out of the heap, in its order, until
