@@ -99,6 +99,8 @@ func (n *Node) tell(events []lock.Event, commands []lock.Command, index uint64) 
 			n.tellEnd(e, index)
 		case lock.SessionDetached, lock.SessionResumed:
 			n.tellMoved(e)
+		default:
+			// The client has an answer for it, or it does not concern the client.
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (n *Node) join(ctx context.Context, known lock.Incarnation) (lock.Outcome, 
 	n.mu.Lock()
 	n.incarnation, n.beat = o.Incarnation, 0
 	n.mu.Unlock()
-	n.log.Info("joined", "member", n.cfg.Member, "incarnation", o.Incarnation)
+	n.log.InfoContext(ctx, "joined", "member", n.cfg.Member, "incarnation", o.Incarnation)
 	return o, nil
 }
 

@@ -183,7 +183,7 @@ func (q *call) await(ctx context.Context) (lock.Outcome, error) {
 func (q *call) cancel(ctx context.Context) error {
 	n := q.node
 	c := &lock.Cancel{Caller: *q.caller}
-	patience, stop := context.WithTimeout(n.ctx, cancelPatience)
+	patience, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
 	defer stop()
 	_, err := n.ask(patience, c)
 	switch {

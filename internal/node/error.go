@@ -8,11 +8,12 @@ import (
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
+// Errors of a node, for errors.Is.
 var (
-	// ErrClosed: the node is closed, or its journal has failed. What was under
-	// way may have happened.
+	// ErrClosed says that the node is closed, or that its journal has failed.
+	// What was under way may have happened.
 	ErrClosed = errors.New("the node is closed")
-	// ErrReset: a watcher has missed events. List, then watch anew.
+	// ErrReset says that a watcher has missed events. List, then watch anew.
 	ErrReset = errors.New("events were missed")
 	// ErrSuperseded ends a link whose session has a newer connection.
 	ErrSuperseded = errors.New("a newer connection of the session has taken over")

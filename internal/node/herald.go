@@ -50,13 +50,18 @@ func (h *herald) run(ctx context.Context) {
 			for h.pass() {
 			}
 		case <-ctx.Done():
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.closed = context.Cause(ctx)
-			h.cutAll(h.closed)
+			h.close(context.Cause(ctx))
 			return
 		}
 	}
+}
+
+// close ends all watches, and refuses new ones.
+func (h *herald) close(reason error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = reason
+	h.cutAll(reason)
 }
 
 // pass hands out one chunk and reports whether there may be more.

@@ -18,22 +18,33 @@ type keySource struct {
 
 // fill gives every acquire that has no key one. Retries keep the first.
 func (s *keySource) fill(commands []lock.Command) {
-	locked := false
-	for _, c := range commands {
-		a, ok := c.(*lock.Acquire)
-		if !ok || a.Key != (lock.Key{}) {
-			continue
+	for i, c := range commands {
+		if keyless(c) != nil {
+			s.draw(commands[i:])
+			return
 		}
-		if !locked {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			locked = true
-		}
-		s.draw(&a.Key)
 	}
 }
 
-func (s *keySource) draw(k *lock.Key) {
+// keyless returns the key of an acquire that has none yet.
+func keyless(c lock.Command) *lock.Key {
+	if a, ok := c.(*lock.Acquire); ok && a.Key == (lock.Key{}) {
+		return &a.Key
+	}
+	return nil
+}
+
+func (s *keySource) draw(commands []lock.Command) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range commands {
+		if k := keyless(c); k != nil {
+			s.drawOne(k)
+		}
+	}
+}
+
+func (s *keySource) drawOne(k *lock.Key) {
 	if len(s.left) < len(k) {
 		// Never fails: the process ends if the system has no random numbers.
 		_, _ = rand.Read(s.buf[:])

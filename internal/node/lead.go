@@ -16,23 +16,20 @@ func (n *Node) runLead() {
 		case n.Err() != nil:
 			return
 		case err != nil:
-			n.log.Warn("cannot wait for the lead", "err", err)
+			n.log.WarnContext(n.ctx, "cannot wait for the lead", "err", err)
 			if !r.pause(n.ctx, n) {
 				return
 			}
 			continue
 		}
-		n.log.Info("leading")
+		n.log.InfoContext(lead, "leading")
 		n.work(lead)
-		n.log.Info("leading no more", "cause", context.Cause(lead))
+		n.log.InfoContext(lead, "leading no more", "cause", context.Cause(lead))
 	}
 }
 
 // work returns when the lead, or the node, has ended.
 func (n *Node) work(lead context.Context) {
-	lead, stop := context.WithCancel(lead)
-	defer stop()
-	defer context.AfterFunc(n.ctx, stop)()
 	collected := make(chan struct{})
 	go func() {
 		defer close(collected)
@@ -47,13 +44,13 @@ func (n *Node) work(lead context.Context) {
 func (n *Node) keepTime(lead context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for r := (retry{}); lead.Err() == nil; {
+	for r := (retry{}); lead.Err() == nil && n.Err() == nil; {
 		wait, bound := n.look()
 		if bound && wait == 0 {
 			if err := n.propose(lead, newBatch()); err == nil {
 				r = retry{}
 			} else {
-				n.log.Warn("cannot let time pass", "err", err)
+				n.log.WarnContext(lead, "cannot let time pass", "err", err)
 				r.pause(lead, n)
 			}
 			continue
@@ -67,6 +64,7 @@ func (n *Node) keepTime(lead context.Context) {
 		case <-ring:
 		case <-n.wakeTimekeeper:
 		case <-lead.Done():
+		case <-n.ctx.Done():
 		}
 	}
 }
@@ -94,6 +92,8 @@ func (n *Node) collect(lead context.Context) {
 		case <-t.C:
 		case <-lead.Done():
 			return
+		case <-n.ctx.Done():
+			return
 		}
 		for n.collectSome(lead) {
 		}
@@ -113,7 +113,7 @@ func (n *Node) collectSome(lead context.Context) (more bool) {
 		return false
 	}
 	if o.Count > 0 {
-		n.log.Debug("forgot idle locks", "count", o.Count)
+		n.log.DebugContext(lead, "forgot idle locks", "count", o.Count)
 	}
 	return o.Count == most
 }

@@ -100,9 +100,13 @@ func (n *Node) begin() error {
 	if err := n.propose(n.ctx, b); err != nil {
 		return fmt.Errorf("propose the settings: %w", err)
 	}
-	for _, o := range b.outcomes {
+	for i, o := range b.outcomes {
+		what := "Settings"
+		if _, ok := commands[i].(*lock.Birth); ok {
+			what = "QuietStart"
+		}
 		if o.Code != lock.OK {
-			return fmt.Errorf("the table refuses the settings: code %d, field %d, limit %d", o.Code, o.Field, o.Limit)
+			return fmt.Errorf("the table refuses %s: code %d, field %d, limit %d", what, o.Code, o.Field, o.Limit)
 		}
 	}
 	if err := n.cfg.checkLease(n.settings().MemberLease); err != nil {
@@ -160,7 +164,7 @@ func (n *Node) propose(ctx context.Context, b *batch) error {
 		return nil
 	}
 	if errors.Is(err, journal.ErrFatal) && n.Err() == nil {
-		n.log.Error("the journal has failed", "err", err)
+		n.log.ErrorContext(ctx, "the journal has failed", "err", err)
 		n.fail(fmt.Errorf("%w: %w", ErrClosed, err))
 	}
 	if ended := n.Err(); ended != nil {

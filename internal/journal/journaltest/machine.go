@@ -168,15 +168,19 @@ func (m *machine) Snapshot() (next func() ([]byte, error), done func(), err erro
 	for _, text := range m.log {
 		chunks = append(chunks, []byte(text))
 	}
+	ended := false
 	next = func() ([]byte, error) {
-		if len(chunks) == 0 {
+		switch {
+		case ended:
+			return nil, errors.New("a snapshot was read after it was done with")
+		case len(chunks) == 0:
 			return nil, nil
 		}
 		chunk := chunks[0]
 		chunks = chunks[1:]
 		return chunk, nil
 	}
-	return next, func() {}, nil
+	return next, func() { ended = true }, nil
 }
 
 func (m *machine) Restore(next func() ([]byte, error)) error {

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -53,7 +54,7 @@ func TestCloseTwice(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Errorf("second Close: %v", err)
 	}
-	if got := context.Cause(lead); got != cause {
+	if got := context.Cause(lead); !errors.Is(got, cause) {
 		t.Errorf("second Close changed the cause from %v to %v", cause, got)
 	}
 }
