@@ -84,6 +84,25 @@ func (a *answer) read(f *ldlmv2.Answer) {
 	copy(a.key[:], f.GetKey())
 }
 
+// takeOver makes ca the rest of a call whose caller has its answer: what is left
+// is to learn the outcome.
+func (ca *call) takeOver(of *call) {
+	ca.op.Slot, ca.op.Seq = of.op.Slot, of.op.Seq
+	ca.waits, ca.order, ca.sent = of.waits, of.order, of.sent
+	ca.canceling = of.isAcquire()
+	ca.background = true
+	if r := of.op.Release; r != nil {
+		ca.op.Release = &ldlmv2.Release{Name: r.Name, Token: r.Token, Key: r.Key, All: r.All}
+	}
+	if r := of.op.Renew; r != nil {
+		ca.op.Renew = &ldlmv2.Renew{Name: r.Name, Token: r.Token, Key: r.Key, LeaseUs: r.LeaseUs, All: r.All}
+	}
+	ca.op.Downgrade, ca.op.SetValue = of.op.Downgrade, of.op.SetValue
+}
+
+// isAcquire reports whether the call asks for locks.
+func (ca *call) isAcquire() bool { return ca.op.Acquire != nil || ca.op.AcquireAll != nil }
+
 // settles reports whether an answer of this code ends the call. While a cancel
 // is under way neither a place in the queue nor a grant does: the answer to the
 // cancel is still to come.

@@ -497,3 +497,44 @@ func TestInvalidRequestsAreNotSent(t *testing.T) {
 }
 
 func dialNobody(context.Context, string) (net.Conn, error) { return nil, errors.New("dialled all the same") }
+
+// A server's mistake is no outcome: the caller is told, and the slot is kept
+// until the outcome is known.
+func TestMistakeOfTheServer(t *testing.T) {
+	unknown := func(a *ldlmv2.Answer) { a.Status.Ending = ldlmv2.Ending_ENDING_UNKNOWN }
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+
+		waiting := lockAsync(t.Context(), c, "y")
+		op := conn.op()
+		conn.answer(op, ldlmv2.Code_CODE_INTERNAL, unknown)
+		if r := <-waiting; !errors.Is(r.err, ErrUnknownOutcome) {
+			t.Errorf("lock: %v, want an unknown outcome", r.err)
+		}
+		cancel := conn.op()
+		if cancel.Cancel == nil || cancel.GetSlot() != op.GetSlot() || cancel.GetSeq() != op.GetSeq() {
+			t.Errorf("operation is %v, want the cancel of %v", cancel, op)
+		}
+		conn.answer(cancel, ldlmv2.Code_CODE_CANCELED)
+
+		done := make(chan error, 1)
+		go func() { done <- l.Release(t.Context()) }()
+		op = conn.op()
+		conn.answer(op, ldlmv2.Code_CODE_INTERNAL, unknown)
+		if err := <-done; !errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("release: %v, want an unknown outcome", err)
+		}
+		again := conn.op()
+		sameRequest(t, again, op)
+		conn.answer(again, ldlmv2.Code_CODE_INTERNAL, unknown)
+		again = conn.op()
+		sameRequest(t, again, op)
+		conn.ok(again)
+		synctest.Wait()
+		if n := busySlots(c); n != 0 {
+			t.Errorf("%d slots in use, want none", n)
+		}
+	})
+}

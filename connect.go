@@ -26,26 +26,29 @@ const (
 // stand yet gets one round over all addresses; a session that may be resumed
 // as many as its time allows.
 func (s *session) connect(avoid address) {
-	failures := 0
-	for {
+	for failures := 0; ; failures++ {
 		err := s.connectOnce(avoid)
-		if err == nil || s.ctx.Err() != nil {
+		switch {
+		case err == nil || s.ctx.Err() != nil:
 			return
-		}
-		s.mu.Lock()
-		first := s.phase == opening
-		s.mu.Unlock()
-		if first {
+		case s.isOpening():
 			s.client.noteFailure()
-			s.end(&Error{Op: "open session", kind: ErrUnavailable, cause: err}, ReasonUnconfirmed)
+			s.end(openError(err), ReasonUnconfirmed)
+			return
+		case sleep(s.ctx, backoff(failures)) != nil:
 			return
 		}
 		avoid = address{}
-		if sleep(s.ctx, backoff(failures)) != nil {
-			return
-		}
-		failures++
 	}
+}
+
+// openError is the error of a session that could not be opened.
+func openError(err error) error {
+	var e *Error
+	if isPermanent(err) && errors.As(err, &e) {
+		return e
+	}
+	return &Error{Op: "open session", kind: ErrUnavailable, cause: err}
 }
 
 // connectOnce tries each address once, the one to avoid last.
@@ -57,9 +60,18 @@ func (s *session) connectOnce(avoid address) error {
 			return nil
 		}
 		s.logger.Info("ldlm: no session here", "address", a.text, "error", err)
+		if s.isOpening() && isPermanent(err) {
+			return err
+		}
 		errs = append(errs, fmt.Errorf("%s: %w", a.text, err))
 	}
 	return errors.Join(errs...)
+}
+
+func (s *session) isOpening() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == opening
 }
 
 // attempt connects to an address and waits until the session stands there.

@@ -3,6 +3,7 @@ package ldlm
 import (
 	"encoding/binary"
 	"log/slog"
+	"runtime"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/clock"
@@ -129,9 +130,12 @@ func (l *link) take() []byte {
 	return batch
 }
 
-// write sends what waits, for a caller of claim.
+// write sends what waits, for a caller of claim. First it lets others run who
+// may have something to say too: answers come together, and whoever they wake
+// up asks next.
 func (l *link) write() {
 	s := l.session
+	runtime.Gosched()
 	s.mu.Lock()
 	batch := l.take()
 	s.mu.Unlock()

@@ -116,14 +116,39 @@ func (s *session) readAnswer(a *ldlmv2.Answer, r *received) {
 		// restored from a backup: what we hold it does not know.
 		r.fatal, r.reason = errSessionLost, ReasonSessionExpired
 	case code == ldlmv2.Code_CODE_UNAVAILABLE, code == ldlmv2.Code_CODE_UNKNOWN_OUTCOME:
-		ca.deferred = true
-		s.retry.schedule()
-		s.lookNow()
+		s.askLater(ca)
 	case !ca.settles(code):
 		s.moveOn(ca, a)
+	case a.GetStatus().GetEnding() == ldlmv2.Ending_ENDING_UNKNOWN:
+		s.settleUnknown(ca, a)
 	default:
+		s.retry.number = 0
 		s.settle(ca, a, r)
 	}
+}
+
+// askLater has a call repeated after a pause, with its slot and seq.
+func (s *session) askLater(ca *call) {
+	ca.deferred = true
+	s.retry.schedule()
+	s.lookNow()
+}
+
+// settleUnknown tells the caller that its call failed in a way that is no
+// outcome, and goes on asking for one behind its back: until then the slot is
+// good for nothing else. An acquire is cancelled.
+func (s *session) settleUnknown(ca *call, a *ldlmv2.Answer) {
+	if ca.background || ca.canceling {
+		s.askLater(ca)
+		return
+	}
+	ca.answer.read(a)
+	rest := s.newCall()
+	rest.takeOver(ca)
+	s.slots.calls[ca.op.GetSlot()] = rest
+	s.askLater(rest)
+	ca.done = true
+	ca.signals <- signalDone
 }
 
 // moveOn tells the caller that its request waits.
@@ -143,7 +168,7 @@ func (s *session) settle(ca *call, a *ldlmv2.Answer, r *received) {
 	case ca.canceling:
 	case ca.op.Renew != nil:
 		s.settleRenewal(ca, r)
-	case ca.answer.code == ldlmv2.Code_CODE_OK && (ca.op.Acquire != nil || ca.op.AcquireAll != nil):
+	case ca.answer.code == ldlmv2.Code_CODE_OK && ca.isAcquire():
 		s.hold(ca)
 	}
 	s.complete(ca)

@@ -122,6 +122,11 @@ func callError(ctx context.Context, op, name string, err error) error {
 		e.kind = ErrUnknownOutcome
 		return e
 	}
+	return remoteError(op, name, err)
+}
+
+// remoteError makes the status of a gRPC call an error of this package.
+func remoteError(op, name string, err error) error {
 	st := status.Convert(err)
 	for _, d := range st.Details() {
 		if d, ok := d.(*ldlmv2.Status); ok {

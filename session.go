@@ -193,7 +193,7 @@ func (s *session) leave(ca *call) bool {
 		s.mu.Unlock()
 		return false
 	}
-	if ca.op.Acquire == nil && ca.op.AcquireAll == nil {
+	if !ca.isAcquire() {
 		ca.background = true
 		s.mu.Unlock()
 		return true

@@ -73,7 +73,12 @@ func (s *stream) judge(err error) error {
 	if errors.Is(err, io.EOF) || status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled {
 		s.peerEnded.Store(true)
 	}
-	return err
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
+		return remoteError("open session", "", err)
+	default:
+		return err
+	}
 }
 
 // PeerEnded reports whether it was the other side that ended the stream.
