@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -53,12 +54,13 @@ func parseAddress(text string) (address, error) {
 		return address{text: text, network: "unix", target: path, host: "localhost"}, nil
 	}
 	host, port := text, strconv.Itoa(DefaultPort)
-	bare := strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]")
-	switch {
-	case bare:
-		host = text[1 : len(text)-1]
-	case strings.Count(text, ":") == 1 || strings.HasPrefix(text, "["):
-		var err error
+	bare := text
+	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		bare = text[1 : len(text)-1]
+	}
+	if _, err := netip.ParseAddr(bare); err == nil {
+		host = bare
+	} else if strings.ContainsAny(text, ":[]") {
 		if host, port, err = net.SplitHostPort(text); err != nil {
 			return address{}, fmt.Errorf("address %q: %w", text, err)
 		}
@@ -69,7 +71,7 @@ func parseAddress(text string) (address, error) {
 	if host == "" {
 		host = "localhost"
 	}
-	if strings.ContainsAny(host, " /@") {
+	if _, err := netip.ParseAddr(host); err != nil && (host == "unix" || strings.ContainsAny(host, " /@:[]%")) {
 		return address{}, fmt.Errorf("address %q: want host, host:port or unix:PATH", text)
 	}
 	target := net.JoinHostPort(host, port)

@@ -66,6 +66,9 @@ func Dial(addresses string, opts ...DialOption) (*Client, error) {
 			return nil, &Error{Op: "dial", kind: ErrInvalid, cause: err}
 		}
 	}
+	if err := c.config.check(); err != nil {
+		return nil, &Error{Op: "dial", kind: ErrInvalid, cause: err}
+	}
 	c.logger = c.config.logger
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -55,7 +56,10 @@ func thisProcess() ClientInfo {
 	if len(os.Args) > 0 {
 		program = filepath.Base(os.Args[0])
 	}
-	return ClientInfo{Host: host, PID: os.Getpid(), User: user, Program: program, Library: library()}
+	valid := func(s string) string { return strings.ToValidUTF8(s, "?") }
+	return ClientInfo{
+		Host: valid(host), PID: os.Getpid(), User: valid(user), Program: valid(program), Library: library(),
+	}
 }
 
 const modulePath = "github.com/ldlm-io/ldlm"

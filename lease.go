@@ -193,7 +193,7 @@ func (s *session) renewInBackground(l *Lock) {
 func (s *session) askRenewal(ca *call, l *Lock, lease time.Duration) {
 	ca.lock, ca.stamped = l, true
 	r := &ca.renew
-	r.Name, r.Token, r.All, r.LeaseUs = l.Name(), l.token, len(l.request.names) > 1, toMicros(lease)
+	r.Name, r.Token, r.Key, r.All, r.LeaseUs = l.Name(), l.token, "", len(l.request.names) > 1, toMicros(lease)
 	ca.op.Renew = r
 }
 
@@ -201,7 +201,7 @@ func (s *session) askRenewal(ca *call, l *Lock, lease time.Duration) {
 func (s *session) askRelease(ca *call, l *Lock) {
 	ca.lock = l
 	r := &ca.release
-	r.Name, r.Token, r.All = l.Name(), l.token, len(l.request.names) > 1
+	r.Name, r.Token, r.Key, r.All = l.Name(), l.token, "", len(l.request.names) > 1
 	ca.op.Release = r
 }
 

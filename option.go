@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 )
@@ -35,6 +36,20 @@ type config struct {
 	info        ClientInfo
 	value       []byte
 	dial        func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// check refuses what cannot be sent.
+func (c *config) check() error {
+	texts := []string{c.password, c.info.Host, c.info.User, c.info.Program, c.info.Library}
+	for k, v := range c.info.Labels {
+		texts = append(texts, k, v)
+	}
+	for _, text := range texts {
+		if !utf8.ValidString(text) {
+			return errors.New("password, description or label of the client is not valid UTF-8")
+		}
+	}
+	return nil
 }
 
 // WithPassword sets what the client shows to prove who it is. The default is

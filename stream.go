@@ -49,11 +49,16 @@ func (c *Client) carryOverGRPC(ctx context.Context, a address) (carrier, error) 
 	return &stream{conn: conn, grpc: gs, cancel: cancel}, nil
 }
 
-// Send sends each frame as a message.
+// Send sends each frame as a message. If the other side has ended the stream it
+// says nothing: Receive knows why.
 func (s *stream) Send(frames []byte) error {
 	for len(frames) > 0 {
 		n := 4 + int(binary.BigEndian.Uint32(frames))
-		if err := s.grpc.SendMsg(encodedFrame(frames[4:n])); err != nil {
+		err := s.grpc.SendMsg(encodedFrame(frames[4:n]))
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
 			return s.judge(err)
 		}
 		frames = frames[n:]
