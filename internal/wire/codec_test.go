@@ -159,6 +159,34 @@ func TestNothingIsLeftFromTheFrameBefore(t *testing.T) {
 	}
 }
 
+func TestAForgottenFrameIsSmall(t *testing.T) {
+	var f ldlmv2.ClientFrame
+	var many ldlmv2.ClientFrame
+	for i := range 5000 {
+		many.Ops = append(many.Ops, &ldlmv2.Op{Slot: uint32(i), Seq: 1, Acquire: &ldlmv2.Acquire{Name: "a"}})
+	}
+	for _, frame := range []*ldlmv2.ClientFrame{&many, {Close: &ldlmv2.CloseSession{}, Ops: many.Ops[:3]}, {}} {
+		if err := DecodeClient(AppendClient(nil, frame), &f); err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(&f, frame) {
+			t.Fatalf("decoded as\n%v\nwant\n%v", &f, frame)
+		}
+		ForgetClient(&f)
+		if !proto.Equal(&f, &ldlmv2.ClientFrame{}) {
+			t.Errorf("left over: %v", &f)
+		}
+		if n := cap(f.Ops); n > 512 {
+			t.Errorf("room for %d operations is kept", n)
+		}
+		for _, op := range f.Ops[:cap(f.Ops)] {
+			if op != nil && op.Acquire.GetName() != "" {
+				t.Fatalf("a name is kept: %v", op)
+			}
+		}
+	}
+}
+
 func TestAnswersMayBeKept(t *testing.T) {
 	frame := func(n uint64) []byte {
 		return AppendServer(nil, &ldlmv2.ServerFrame{

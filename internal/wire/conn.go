@@ -18,8 +18,10 @@ import (
 type Conn struct {
 	conn net.Conn
 	in   reader // owned by the goroutine that reads
-	// ended says which side ended the connection, once one did.
-	ended atomic.Int32
+	// ended says which side ended the connection, once one did; finished that
+	// this side has said its last words.
+	ended    atomic.Int32
+	finished atomic.Bool
 
 	writeTimeout time.Duration
 
@@ -68,20 +70,32 @@ func (c *Conn) LimitRead(n int) { c.in.limit = n }
 // After a time-out of the read deadline reading may go on; after a
 // [*FrameError] it may not.
 func (c *Conn) ReadClient(f *ldlmv2.ClientFrame) error {
-	b, err := c.in.next()
+	b, err := c.next()
 	if err != nil {
-		return c.note(err)
+		return err
 	}
 	return DecodeClient(b, f)
 }
 
 // ReadServer is [Conn.ReadClient] for the client's end.
 func (c *Conn) ReadServer(f *ldlmv2.ServerFrame) error {
-	b, err := c.in.next()
+	b, err := c.next()
 	if err != nil {
-		return c.note(err)
+		return err
 	}
 	return DecodeServer(b, f)
+}
+
+// next returns the next frame; after Finish it reads and forgets everything.
+func (c *Conn) next() ([]byte, error) {
+	if c.finished.Load() {
+		return nil, c.note(c.in.discard())
+	}
+	b, err := c.in.next()
+	if err != nil {
+		return nil, c.note(err)
+	}
+	return b, nil
 }
 
 // Buffered reports whether the next read returns at once, because a whole frame
@@ -178,10 +192,12 @@ func (c *Conn) Close() error {
 
 // Finish ends the writing. It is the way to close a connection when the other
 // side is to read the last words: closing with unread input would have the
-// kernel throw them away. Whoever reads goes on, until the other side closes
-// too, at most for patience; then it calls Close.
+// kernel throw them away. Whoever reads goes on until that fails, and calls
+// Close then: it fails when the other side closes too, or after patience. What
+// comes until then is forgotten.
 func (c *Conn) Finish(patience time.Duration) error {
 	c.ended.CompareAndSwap(nobody, us)
+	c.finished.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.broken == nil {

@@ -409,7 +409,7 @@ func TestALongLifeOfWritesIsNotCut(t *testing.T) {
 
 func TestTheLastFrameIsRead(t *testing.T) {
 	client, server := tcpPair(t)
-	unread := strings.Repeat(string(frameOf(keepAlive(1))), 1000)
+	unread := strings.Repeat(string(frameOf(keepAlive(1))), 1000) + "\xff\xff\xff\xff and no frame at all"
 	if _, err := io.WriteString(client, unread); err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,32 @@ func DecodeClient(b []byte, f *ldlmv2.ClientFrame) error {
 	return r.err
 }
 
+// ForgetClient empties a frame that was decoded. The messages of its first
+// operations stay, as empty ones, to be used again; so a frame that is kept for
+// reading takes little memory, whatever came.
+func ForgetClient(f *ldlmv2.ClientFrame) {
+	const kept = 256
+	ops := f.Ops
+	if cap(ops) > 2*kept {
+		ops = append(make([]*ldlmv2.Op, 0, kept), ops[:min(len(ops), kept)]...)
+	}
+	for _, op := range ops {
+		acquire, release, renew := op.Acquire, op.Release, op.Renew
+		op.Reset()
+		op.Acquire, op.Release, op.Renew = emptied(acquire), emptied(release), emptied(renew)
+	}
+	f.Reset()
+	f.Ops = ops[:0]
+}
+
+// emptied empties a message, if there is one.
+func emptied[T any, M message[T]](m M) M {
+	if m != nil {
+		m.Reset()
+	}
+	return m
+}
+
 const (
 	// partBytes is what an operation, an item or a label takes at least, if it
 	// says anything. Frames with more parts than their bytes can mean are refused,

@@ -79,6 +79,16 @@ func (rd *reader) fill() error {
 	return err
 }
 
+// discard reads, and keeps nothing, until that fails.
+func (rd *reader) discard() error {
+	scrap := make([]byte, leastBuffer)
+	for {
+		if _, err := rd.src.Read(scrap); err != nil {
+			return err
+		}
+	}
+}
+
 func (rd *reader) makeRoom() {
 	if rd.r == rd.w {
 		rd.r, rd.w = 0, 0
