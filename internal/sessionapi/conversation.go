@@ -1,0 +1,271 @@
+package sessionapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/clock"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/wire"
+)
+
+// conversation is one connection of one client, from hello to its end.
+//
+//	             listen                       attend
+//	client -> Receive -> commands -> Submit     |  link.Wake: grants, losses
+//	             |          |                   |  news: who leads, go away
+//	             |          +- answers          |  link.Ended
+//	             v                              v
+//	          flush: take what gathered, one frame -> Send -> client
+//
+// Two goroutines belong to it. The one that called Serve reads. It submits what
+// has come and writes the answers by itself, so that a request costs no change of
+// goroutines; only if the node has to wait for disk or network a third one
+// submits, while there is something to submit. The second one writes what
+// comes of itself. Whoever writes holds mu, and a client that does not take
+// what is written stops whoever reads from it: what gathers for it is bounded.
+// A timer watches for clients that fall silent.
+type conversation struct {
+	server  *Server
+	carrier Carrier
+
+	// Set by greet, constant afterwards.
+	log    *slog.Logger
+	link   Link
+	ttl    time.Duration
+	caller lock.Caller // of all commands, but for slot and seq
+
+	// Owned by the goroutine that reads.
+	frame ldlmv2.ClientFrame
+	batch *batch
+	// closing: the client has asked for the end of its session.
+	closing bool
+
+	// over: the last words are said or never will be; what still comes is ignored.
+	over atomic.Bool
+	life life
+	news news
+
+	submitting submissions
+	workers    sync.WaitGroup
+
+	mu sync.Mutex // held while writing
+	writing
+}
+
+func newConversation(s *Server, carrier Carrier) *conversation {
+	c := &conversation{
+		server: s, carrier: carrier, batch: &batch{},
+		log: s.log.With("remote", carrier.Remote(), "transport", carrier.Transport()),
+	}
+	c.news.wake = make(chan struct{}, 1)
+	c.takeNotice = c.add
+	return c
+}
+
+// hold holds the conversation until the connection has ended.
+func (c *conversation) hold(ctx context.Context) error {
+	status, err := c.greet(ctx)
+	if c.link == nil {
+		c.log.Debug("no session", "error", err)
+		if status != nil {
+			c.end(status)
+			c.outlast()
+		}
+		return err
+	}
+	defer c.server.leave(c)
+	ctx, cancel := context.WithCancel(ctx)
+	c.workers.Go(func() { c.attend(ctx) })
+	c.life.watch(c.look)
+	err = c.listen(ctx)
+
+	// The end is reported before anything is waited for.
+	c.life.end()
+	c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
+	cancel()
+	if !c.over.Load() {
+		c.carrier.Close()
+	}
+	c.outlast()
+	c.carrier.Close()
+	c.workers.Wait()
+	c.life.wait()
+	c.log.Info("connection ended", "reason", err)
+	return err
+}
+
+// detach reports the end of the connection to the node.
+func (c *conversation) detach(byClient bool) { c.link.Detach(c.life.silent(), byClient) }
+
+// outlast reads and forgets what the client still sends after the last words,
+// so that it gets to read them; the carrier sees to it that this has an end.
+func (c *conversation) outlast() {
+	for c.over.Load() && c.carrier.Receive(&c.frame) == nil {
+	}
+}
+
+// listen reads frames and does what they ask until the connection ends, or has
+// to. What is read without waiting goes to the node together.
+func (c *conversation) listen(ctx context.Context) error {
+	for {
+		s := c.read(ctx)
+		wire.ForgetClient(&c.frame)
+		if s != nil {
+			c.detach(false)
+			c.end(s)
+			return errorOf(s)
+		}
+		if !c.carrier.Buffered() || c.batch.full() {
+			c.carryOut(ctx)
+		}
+		err := c.carrier.Receive(&c.frame)
+		switch {
+		case c.over.Load():
+			return errEnded
+		case err != nil:
+			c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
+			if s := statusOfReceive(err); s != nil {
+				c.end(s)
+			}
+			return err
+		}
+	}
+}
+
+var errEnded = errors.New("the conversation was ended from this side")
+
+// read takes in what the frame at hand asks. A status ends the connection.
+func (c *conversation) read(ctx context.Context) *ldlmv2.Status {
+	f := &c.frame
+	switch {
+	case c.closing:
+		return nil // nothing follows the end; who has said so need not be told
+	case f.GetHello() != nil:
+		return NewStatus(ldlmv2.Code_CODE_PROTOCOL, "hello came twice; it is said once, in the first frame of a connection")
+	}
+	c.batch.frames++
+	if k := f.GetKeepAlive(); k != nil {
+		c.life.heard(k.GetNumber(), clock.Now())
+	}
+	for _, op := range f.GetOps() {
+		if c.batch.full() {
+			c.carryOut(ctx)
+		}
+		c.ask(op)
+	}
+	if f.GetClose() != nil {
+		c.closing = true
+		c.life.close()
+		c.batch.addClose(c.caller)
+	}
+	return nil
+}
+
+// carryOut has done what was read, and answers what can be answered now.
+func (c *conversation) carryOut(ctx context.Context) {
+	b := c.batch
+	switch {
+	case len(b.commands) == 0:
+		b.reset()
+		c.flush()
+	case c.server.config.Immediate:
+		if c.submit(ctx, b) {
+			b.reset()
+		} else {
+			c.batch = &batch{}
+		}
+		c.flush()
+	default:
+		c.batch = c.submitting.enqueue(b)
+		if c.submitting.start() {
+			c.workers.Go(func() { c.submitAll(ctx) })
+		}
+		if c.life.unanswered() {
+			c.flush()
+		}
+	}
+}
+
+// attend writes what comes of itself, until the conversation is over.
+func (c *conversation) attend(ctx context.Context) {
+	for {
+		select {
+		case <-c.link.Wake():
+			c.flush()
+		case <-c.news.wake:
+			c.flush()
+		case <-c.link.Ended():
+			c.flush()
+			c.end(c.statusOfEnd())
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// statusOfEnd says why the link has ended.
+func (c *conversation) statusOfEnd() *ldlmv2.Status {
+	code, why := c.link.Why()
+	switch {
+	case code == lock.SessionLost && why == lock.SessionClosed && c.life.closing():
+		return NewStatus(ldlmv2.Code_CODE_OK, "the session is closed, as asked")
+	case code == lock.SessionLost:
+		s := NewStatus(ldlmv2.Code_CODE_SESSION_LOST, "the session has ended: "+reason(why)+"; open a new one, its locks are lost")
+		s.Ended = EndReasonOf(why)
+		return s
+	case code == lock.Superseded:
+		return NewStatus(ldlmv2.Code_CODE_SUPERSEDED, "the session has a newer connection; this one is closed")
+	default:
+		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "this server cannot vouch for the session any more; resume it, here or elsewhere")
+	}
+}
+
+// look is called when the client may have fallen silent. Who has is given up:
+// the node is told how long it was silent, and the connection is cut.
+func (c *conversation) look() {
+	if !c.life.look(c.ttl) {
+		return
+	}
+	c.log.Info("giving up a silent client", "silent", c.life.silent())
+	c.detach(false)
+	c.end(NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "no keep-alive came for half of the session's ttl; resume the session"))
+}
+
+// errorOf makes an error of a status, for logs.
+func errorOf(s *ldlmv2.Status) error {
+	return &sentAwayError{code: s.GetCode(), message: s.GetMessage()}
+}
+
+// sentAwayError says with what a client was sent away.
+type sentAwayError struct {
+	code    ldlmv2.Code
+	message string
+}
+
+func (e *sentAwayError) Error() string { return e.code.String() + ": " + e.message }
+
+// statusOfReceive says what was wrong with what came; nil if nothing came.
+func statusOfReceive(err error) *ldlmv2.Status {
+	var bad *wire.FrameError
+	if !errors.As(err, &bad) {
+		return nil
+	}
+	s := NewStatus(ldlmv2.Code_CODE_PROTOCOL, bad.Error())
+	s.Field, s.Limit = bad.Field, bad.Limit
+	return s
+}
+
+// statusOfError says how a command ended that came to no outcome.
+func statusOfError(err error) *ldlmv2.Status {
+	if errors.Is(err, ErrRefused) {
+		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "the server cannot serve now, nothing happened; ask again, here or elsewhere")
+	}
+	return NewStatus(ldlmv2.Code_CODE_UNKNOWN_OUTCOME, "the server could not learn the outcome in time; ask again under the same slot and seq")
+}
