@@ -95,16 +95,25 @@ func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 
 // acquireOnce asks over the first session that has a slot free.
 func (c *Client) acquireOnce(ctx context.Context, l *Lock) error {
-	for i := 0; ; i++ {
+	for i := 0; ; {
 		s, err := c.session(ctx, i)
 		if err != nil {
 			return explain(err, l.request.op, l.Name())
 		}
-		if err = s.acquire(ctx, l); !errors.Is(err, errNoSlot) {
+		err = s.acquire(ctx, l)
+		switch {
+		case errors.Is(err, errNoSlot):
+			i++
+		case errors.Is(err, errNotBegun):
+			c.forget(s) // if it has not forgotten itself yet
+		default:
 			return err
 		}
 	}
 }
+
+// errNotBegun: the session was lost before anything was asked.
+var errNotBegun = errors.New("session is over")
 
 // acquire takes the locks that are asked for in this session.
 func (s *session) acquire(ctx context.Context, l *Lock) error {
@@ -117,6 +126,9 @@ func (s *session) acquire(ctx context.Context, l *Lock) error {
 	r.fill(ca)
 	if err := s.begin(ca); err != nil {
 		s.freeCall(ca)
+		if errors.Is(err, errSessionLost) {
+			return errNotBegun
+		}
 		return explain(err, r.op, l.Name())
 	}
 	if !s.await(ctx, ca, r) {

@@ -496,7 +496,9 @@ func TestInvalidRequestsAreNotSent(t *testing.T) {
 	}
 }
 
-func dialNobody(context.Context, string) (net.Conn, error) { return nil, errors.New("dialled all the same") }
+func dialNobody(context.Context, string) (net.Conn, error) {
+	return nil, errors.New("dialled all the same")
+}
 
 // A server's mistake is no outcome: the caller is told, and the slot is kept
 // until the outcome is known.

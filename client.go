@@ -123,7 +123,8 @@ func (c *Client) spawn(f func()) bool {
 	return true
 }
 
-// session returns the i-th session, standing. If there is none it opens one.
+// session returns the i-th session once it stands, or has ended. If there is
+// none it opens one.
 func (c *Client) session(ctx context.Context, i int) (*session, error) {
 	c.mu.Lock()
 	s, err := c.sessionAt(i)
@@ -133,19 +134,15 @@ func (c *Client) session(ctx context.Context, i int) (*session, error) {
 	}
 	select {
 	case <-s.ready:
+		return s, nil
 	default:
-		select {
-		case <-s.ready:
-		case <-ctx.Done():
-			return nil, gaveUp(ctx, "", "")
-		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == ended && !errors.Is(s.err, errSessionLost) {
-		return nil, s.err
+	select {
+	case <-s.ready:
+		return s, nil
+	case <-ctx.Done():
+		return nil, gaveUp(ctx, "", "")
 	}
-	return s, nil
 }
 
 // sessionAt returns the i-th session, begun if need be. c.mu is held.

@@ -193,10 +193,14 @@ func (s *session) ask(ctx context.Context, op, name string, fill func(*call)) er
 	fill(ca)
 	if err := s.beginPatiently(ctx, ca); err != nil {
 		s.freeCall(ca)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return gaveUp(ctx, op, name)
+		case errors.Is(err, errSessionLost):
+			return &Error{Op: op, Name: name, kind: ErrUnavailable, cause: err}
+		default:
+			return explain(err, op, name)
 		}
-		return lostMeanwhile(explain(err, op, name), op, name)
 	}
 	select {
 	case <-ca.signals:
@@ -210,12 +214,6 @@ func (s *session) ask(ctx context.Context, op, name string, fill func(*call)) er
 	}
 	err := ca.outcome(op, name)
 	s.freeCall(ca)
-	return lostMeanwhile(err, op, name)
-}
-
-// lostMeanwhile is what callers are told when the session was lost before the
-// answer came.
-func lostMeanwhile(err error, op, name string) error {
 	if errors.Is(err, errSessionLost) {
 		return &Error{Op: op, Name: name, kind: ErrUnknownOutcome, cause: err}
 	}

@@ -2,7 +2,6 @@ package ldlm
 
 import (
 	"container/heap"
-	"math"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -43,7 +42,7 @@ func (ls *leaseState) renewed(sent clock.Instant, lease time.Duration) {
 // left is how long the lease is good for as of now.
 func (ls *leaseState) left(c *Client) time.Duration {
 	if ls.length == 0 {
-		return math.MaxInt64
+		return never
 	}
 	return ls.length - c.since(ls.from)
 }
@@ -131,7 +130,7 @@ func renewalDue(l *Lock, c *Client) time.Duration {
 
 func maxHoldLeft(l *Lock, c *Client) time.Duration {
 	if l.request.maxHold <= 0 {
-		return math.MaxInt64
+		return never
 	}
 	return l.request.maxHold - c.since(l.lease.since)
 }
@@ -154,7 +153,7 @@ func (s *session) lookAtLeases(r *received) time.Duration {
 			s.leases.plan(l, s.client)
 		}
 	}
-	return lookEvery
+	return never
 }
 
 // expire ends a hold by the client's own clock, and gives back what the server

@@ -214,7 +214,7 @@ func (l *Lock) announceLoss() {
 		return
 	}
 	l.cancelContexts(err)
-	s.logger.Warn("ldlm: lock lost", "lock", shortened(err.Name), "token", err.Token, "reason", err.Reason.String())
+	s.logger.Info("ldlm: lock lost", "lock", shortened(err.Name), "token", err.Token, "reason", err.Reason.String())
 	if hook := s.client.config.hooks.OnLost; hook != nil {
 		s.client.tell(func() { hook(l, err) })
 	}

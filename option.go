@@ -44,10 +44,14 @@ func (c *config) check() error {
 	for k, v := range c.info.Labels {
 		texts = append(texts, k, v)
 	}
+	size := len(c.value)
 	for _, text := range texts {
-		if !utf8.ValidString(text) {
+		if size += len(text) + 16; !utf8.ValidString(text) {
 			return errors.New("password, description or label of the client is not valid UTF-8")
 		}
+	}
+	if size > maxRequestBytes {
+		return fmt.Errorf("password, description and value of the client are larger than a frame can be (limit %d bytes)", maxRequestBytes)
 	}
 	return nil
 }

@@ -219,6 +219,7 @@ func (s *session) end(err error, reason EndReason) {
 	locks := s.endHolds(reason)
 	s.mu.Unlock()
 
+	s.logger.Warn("ldlm: session is over", "session", s.number, "locks_lost", len(locks), "error", err)
 	for _, l := range locks {
 		l.announceLoss()
 	}
@@ -243,12 +244,12 @@ func (s *session) shutDown() error {
 		return nil
 	}
 	l := s.link
-	opened := s.phase != opening
 	if l != nil {
 		l.farewell = true
 		l.append(&ldlmv2.ClientFrame{Close: &ldlmv2.CloseSession{}})
 		l.handOver()
 	}
+	leaves := len(s.holds) > 0 || s.slots.busy > 0
 	links := s.finish(ErrClosed)
 	locks := s.releaseHolds()
 	s.mu.Unlock()
@@ -257,7 +258,10 @@ func (s *session) shutDown() error {
 		lock.cancelContexts(ErrReleased)
 	}
 	s.failCalls(ErrClosed)
-	err := s.seeOff(l, opened)
+	var err error
+	if !s.seeOff(l) && leaves {
+		err = &Error{Op: "close", kind: ErrUnknownOutcome, cause: errNotConfirmed}
+	}
 	s.cancel()
 	for _, l := range links {
 		l.close()
@@ -267,21 +271,20 @@ func (s *session) shutDown() error {
 
 var errNotConfirmed = errors.New("the server did not confirm; locks that are still held are free after the session's ttl")
 
-// seeOff waits until the server has ended the connection after a farewell.
-func (s *session) seeOff(l *link, opened bool) error {
-	if !opened {
-		return nil
+// seeOff waits until the server has ended the connection after a farewell. It
+// reports false if that did not come to be.
+func (s *session) seeOff(l *link) bool {
+	if l == nil {
+		return false
 	}
-	if l != nil {
-		t := time.NewTimer(farewellPatience)
-		defer t.Stop()
-		select {
-		case <-l.down:
-			return nil
-		case <-t.C:
-		}
+	t := time.NewTimer(farewellPatience)
+	defer t.Stop()
+	select {
+	case <-l.down:
+		return true
+	case <-t.C:
+		return false
 	}
-	return &Error{Op: "close", kind: ErrUnknownOutcome, cause: errNotConfirmed}
 }
 
 // finish marks the session as over and returns its links. mu is held.

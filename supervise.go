@@ -2,11 +2,15 @@ package ldlm
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/clock"
 )
+
+// never is longer than anything.
+const never = time.Duration(math.MaxInt64)
 
 // lookEvery is how often the clock is looked at while something is held or
 // waited for: timers stand still while the machine sleeps, and fire too late
@@ -124,7 +128,7 @@ func (s *session) lookAtJeopardy() time.Duration {
 // lookAtBeat sends a keep-alive when one is due, or gives the link up.
 func (s *session) lookAtBeat(r *received) time.Duration {
 	if s.link == nil {
-		return lookEvery
+		return never
 	}
 	h := &s.beat
 	if due := h.every - s.client.since(h.last); due > 0 {
@@ -159,7 +163,7 @@ func (r *retry) schedule() {
 // lookAtRetry asks deferred calls again when their time has come.
 func (s *session) lookAtRetry() time.Duration {
 	if s.retry.since.IsZero() {
-		return lookEvery
+		return never
 	}
 	if due := s.retry.delay - s.client.since(s.retry.since); due > 0 {
 		return due
@@ -170,5 +174,5 @@ func (s *session) lookAtRetry() time.Duration {
 			s.post(ca)
 		}
 	}
-	return lookEvery
+	return never
 }
