@@ -253,6 +253,7 @@ func (c *checker) sessionSlots(s *sessionRow) {
 		}
 	}
 	ended := 0
+	// The order does not matter: sums commute, and one complaint is as good as another.
 	for name, n := range s.slots.named {
 		c.sum.add(hashNamed(s.number, name, n))
 		c.slot(s, &n.slot, 0, name)

@@ -528,6 +528,7 @@ func (st *slotTable) dangle() bool {
 			return true
 		}
 	}
+	// The order does not matter: one that dangles is enough.
 	for _, n := range st.named {
 		if n.ref == dangling {
 			return true

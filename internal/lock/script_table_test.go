@@ -102,8 +102,11 @@ func (s *script) apply(e Entry, names []string) []string {
 	if err := s.table.Check(); err != nil {
 		s.t.Errorf("line %d: %v", s.line, err)
 	}
-	s.twin = restored(s.t, s.twin, nil)
-	if s.twin.Hash() != s.table.Hash() || s.twin.Describe() != s.table.Describe() {
+	twin, err := copyOf(s.twin)
+	if err != nil {
+		s.t.Fatalf("line %d: %v", s.line, err)
+	}
+	if s.twin = twin; s.twin.Hash() != s.table.Hash() || s.twin.Describe() != s.table.Describe() {
 		s.t.Errorf("line %d: the restored table differs:\n%s", s.line, s.twin.Describe())
 	}
 	return out

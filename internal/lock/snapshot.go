@@ -27,8 +27,9 @@ const snapshotMagic = "LDLMsnap"
 // chunkBytes is about how large a chunk of a snapshot is.
 const chunkBytes = 64 << 10
 
-// rowsPerNext bounds the rows that one call of Next looks at.
-const rowsPerNext = 1024
+// rowsPerAdvance bounds the rows that are looked at between two looks at how
+// much has gathered.
+const rowsPerAdvance = 1024
 
 // Snapshot is a view of a table as it was when the view began, read in pieces
 // while the table goes on. Rows that change before they were read are saved
@@ -43,6 +44,7 @@ type Snapshot struct {
 	crc     uint32
 	phase   int
 	cursor  uint32
+	rows    int // that one call of advance looks at
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -51,7 +53,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // beginning another one ends it.
 func (t *Table) Snapshot() *Snapshot {
 	t.snapshotEpoch++
-	s := &Snapshot{t: t, epoch: t.snapshotEpoch, cursor: 1}
+	s := &Snapshot{t: t, epoch: t.snapshotEpoch, cursor: 1, rows: rowsPerAdvance}
 	t.snapshot = s
 	s.record(recordHead, func(e *encoder) {
 		e.text(snapshotMagic)
@@ -130,7 +132,7 @@ func (s *Snapshot) advance() {
 
 // scan visits the next rows of one arena and goes on to the next phase at its end.
 func (s *Snapshot) scan(end uint32, visit func(id uint32)) {
-	for n := 0; n < rowsPerNext && s.cursor < end; n++ {
+	for n := 0; n < s.rows && s.cursor < end; n++ {
 		visit(s.cursor)
 		s.cursor++
 	}
@@ -153,6 +155,7 @@ func (s *Snapshot) scanSession(id uint32) {
 			t.saveSlots(row, uint32(i), ch)
 		}
 	}
+	// The order does not matter: records may come in any.
 	for name, n := range row.slots.named {
 		t.saveNamed(row, name, n)
 	}
