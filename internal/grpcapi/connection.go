@@ -1,0 +1,174 @@
+package grpcapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+)
+
+// connection is one accepted connection. gRPC reads and writes it, and hands it
+// to every call as the AuthInfo of the peer.
+type connection struct {
+	net.Conn
+	// security is what the credentials inside found out; nil in plain text.
+	security credentials.AuthInfo
+	// writeTimeout bounds a write: a client that sends and never reads would
+	// otherwise let its answers pile up here.
+	writeTimeout time.Duration
+
+	// byPeer is set when the other side has ended the connection.
+	byPeer atomic.Bool
+	// closed is set first of all when this side closes it.
+	closed atomic.Bool
+
+	closing  sync.Once
+	closeErr error
+
+	// mu guards what follows; it is held for a few assignments.
+	mu sync.Mutex
+	// ended is set when the connection is over: nothing may begin on it.
+	ended bool
+	// session is the session of the first protocol; nil before the first call.
+	session *session
+}
+
+// AuthType names the kind of AuthInfo.
+func (*connection) AuthType() string { return "ldlm connection" }
+
+// connectionOf returns the connection that a call came over; nil if the server
+// was not made by this package.
+func connectionOf(ctx context.Context) *connection {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	c, _ := p.AuthInfo.(*connection)
+	return c
+}
+
+// remote is where the connection comes from.
+func (c *connection) remote() string { return c.RemoteAddr().String() }
+
+// Read notes when the other side has ended the connection.
+func (c *connection) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		c.note(err)
+	}
+	return n, err
+}
+
+// Write gives up, and ends the connection, if the other side does not read.
+func (c *connection) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.note(err)
+		// gRPC leaves it to its reader to find out, which a client that keeps
+		// sending never lets it.
+		_ = c.Close()
+	}
+	return n, err
+}
+
+// note remembers who ended the connection. Errors after a close of our own say
+// nothing.
+func (c *connection) note(err error) {
+	if !c.closed.Load() && endedByPeer(err) {
+		c.byPeer.Store(true)
+	}
+}
+
+// Close ends the connection: for answers first, then for its session. It
+// returns at once and may be called again.
+func (c *connection) Close() error {
+	c.closing.Do(func() {
+		c.closed.Store(true)
+		c.closeErr = c.Conn.Close()
+		c.mu.Lock()
+		c.ended = true
+		s := c.session
+		c.mu.Unlock()
+		if s != nil {
+			s.end()
+		}
+	})
+	return c.closeErr
+}
+
+// forget lets the next call open a session, because this one could not be opened.
+func (c *connection) forget(x *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == x {
+		c.session = nil
+	}
+}
+
+// isEnded reports whether the connection is over.
+func (c *connection) isEnded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+// endedByPeer reports whether an error of a connection says that the other side
+// ended it: in order, by a reset, or cut off under TLS. A time-out does not.
+func endedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, errReset)
+}
+
+// identity gives every accepted connection an object of its own. It wraps the
+// credentials that secure the connection, if there are any.
+type identity struct {
+	inner        credentials.TransportCredentials
+	writeTimeout time.Duration
+}
+
+// ServerHandshake secures a connection and wraps it.
+func (i *identity) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c := &connection{Conn: raw, writeTimeout: i.writeTimeout}
+	if i.inner != nil {
+		var err error
+		if c.Conn, c.security, err = i.inner.ServerHandshake(raw); err != nil {
+			return nil, nil, err
+		}
+	}
+	return c, c, nil
+}
+
+// ClientHandshake refuses: these are the credentials of a server.
+func (*identity) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.New("grpcapi: these credentials are for a server")
+}
+
+// Info describes the credentials inside.
+func (i *identity) Info() credentials.ProtocolInfo {
+	if i.inner != nil {
+		return i.inner.Info()
+	}
+	return credentials.ProtocolInfo{SecurityProtocol: "insecure"}
+}
+
+// Clone returns a copy.
+func (i *identity) Clone() credentials.TransportCredentials {
+	c := *i
+	if i.inner != nil {
+		c.inner = i.inner.Clone()
+	}
+	return &c
+}
+
+// OverrideServerName does nothing: a server has no name to check.
+func (*identity) OverrideServerName(string) error { return nil }

@@ -1,0 +1,69 @@
+package grpcapi
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
+
+// Node is what the package asks of the server below it. All methods are safe
+// for concurrent use.
+//
+// Errors say how a call ended: they wrap journal.ErrRefused where nothing has
+// happened, journal.ErrUnknown where it may have, and the context's error alone
+// where a cancellation was decided. What the table refuses is an outcome, not an
+// error.
+type Node interface {
+	// Call carries one command to its final outcome; an acquire that is queued
+	// waits until it is settled, and one without a key is given one. If ctx
+	// ends first, the request is cancelled in the table, unless the cause of
+	// the end has a method KeepsPlace that returns true: then it is left as it is.
+	Call(ctx context.Context, c lock.Command) (lock.Outcome, error)
+	// Attach opens a session for a connection. The link is nil unless the
+	// outcome is OK.
+	Attach(ctx context.Context, open *lock.Open) (Link, lock.Outcome, error)
+
+	// Lookup returns a lock; false if there is none of that name.
+	Lookup(ctx context.Context, name string) (lock.LockView, bool, error)
+	// List returns up to limit locks from a place on, and the place to go on
+	// from; 0 is the beginning, and the end.
+	List(ctx context.Context, f lock.LockFilter, after uint64, limit int) ([]lock.LockView, uint64, error)
+	// Sessions returns sessions as List does locks.
+	Sessions(ctx context.Context, after lock.SessionNumber, limit int) ([]lock.SessionView, lock.SessionNumber, error)
+	// Watch subscribes to the events of the lock of this name, or of those
+	// whose names begin with prefix, or to all; after the event of that number,
+	// 0 for what happens from now on. The error wraps ErrReset if those events
+	// are gone.
+	Watch(name, prefix string, after uint64) (Watch, error)
+}
+
+// Link is a connection of a session, as the node has it.
+type Link interface {
+	// Session is the session's number, Number that of the connection.
+	Session() lock.SessionNumber
+	Number() uint64
+	// Mute says that the client cannot be told of what happens to its holds.
+	Mute()
+	// Ended is closed when the link has ended; Reason then says why.
+	Ended() <-chan struct{}
+	Reason() error
+	// Detach reports the end of the connection, and whether the client's side
+	// ended it. It does not wait.
+	Detach(silent time.Duration, byClient bool)
+}
+
+// Watch is a subscription to events.
+type Watch interface {
+	// From is the number of the newest event before the subscription.
+	From() uint64
+	// Next waits for events and gives them to each in their order, with the
+	// wall clock of this process. Its error wraps ErrReset if events were missed.
+	Next(ctx context.Context, each func(e *lock.Event, wall time.Time)) error
+	// Close ends the subscription.
+	Close()
+}
+
+// ErrReset is wrapped by errors of a [Watch] that has missed events.
+var ErrReset = errors.New("events were missed")

@@ -1,0 +1,8 @@
+//go:build !windows
+
+package grpcapi
+
+import "syscall"
+
+// errReset is what a connection fails with that the other side has reset.
+const errReset = syscall.ECONNRESET

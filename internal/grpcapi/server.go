@@ -1,0 +1,207 @@
+package grpcapi
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
+)
+
+// Config is what a server is made of. Zero fields take their defaults.
+type Config struct {
+	// Logger gets a line for each session and, at DEBUG, for each request.
+	// Default: none.
+	Logger *slog.Logger
+	// Node carries commands out. Needed.
+	Node Node
+	// Passwords says who may come in. Default: everybody.
+	Passwords sessionapi.Passwords
+	// Credentials secure connections. Default: plain text.
+	Credentials credentials.TransportCredentials
+	// KeepaliveInterval is how often a quiet connection is pinged,
+	// KeepaliveTimeout how long its answer may take. Defaults 1 min and 10 s.
+	// Shorter intervals than a second act as one. A frozen client of the first
+	// protocol keeps its locks for both together.
+	KeepaliveInterval, KeepaliveTimeout time.Duration
+	// NoClearOnDisconnect leaves the holds of a connection of the first
+	// protocol when it ends, until they are released by key or their time is over.
+	NoClearOnDisconnect bool
+	// NoReflection turns reflection off.
+	NoReflection bool
+}
+
+// Limits of connections. Everything that a client can have many of has one.
+const (
+	// maxMessageBytes is what clients of the first protocol know.
+	maxMessageBytes = 4 << 20
+	// maxHeaderBytes is the most that the metadata of a call may take. Passwords,
+	// tokens and traces need a few thousand.
+	maxHeaderBytes = 64 << 10
+	// maxCallsPerConnection is no limit that a sound client meets: the first
+	// protocol promises none, and each waiting Lock is a call. It is ten times
+	// what the table lets one session do at once, and keeps a broken client from
+	// taking all memory.
+	maxCallsPerConnection = 1 << 20
+	// minClientPing is how often clients may ping, with or without calls.
+	minClientPing = 10 * time.Second
+	// handshakeTimeout is how long a new connection may take to say HTTP/2.
+	handshakeTimeout = 10 * time.Second
+	// writeTimeout is how long a client may let the server wait to write.
+	writeTimeout = 10 * time.Second
+	// readBufferBytes and writeBufferBytes are the buffers of a connection: an
+	// idle one has little, for there are many.
+	readBufferBytes, writeBufferBytes = 4 << 10, 32 << 10
+)
+
+// Server is the gRPC server. Make one with [New]. All methods are safe for
+// concurrent use.
+type Server struct {
+	// Constant once made.
+	log       *slog.Logger
+	node      Node
+	passwords sessionapi.Passwords
+	onEnd     lock.OnEnd
+	grpc      *grpc.Server
+	health    *health.Server
+
+	// stopping ends with the server; streams that never end by themselves end
+	// with it.
+	stopping context.Context
+	stop     context.CancelFunc
+
+	// draining is set when nothing new is acquired any more.
+	draining atomic.Bool
+	// sessions are the goroutines of sessions.
+	sessions sync.WaitGroup
+
+	// mu guards what follows; it is held for a few assignments, or while the
+	// sessions are walked once.
+	mu sync.Mutex
+	// open are the sessions of connections that have calls to make.
+	open map[*session]struct{}
+}
+
+// New makes a server. It serves when it is given a listener.
+func New(cfg Config) *Server {
+	s := &Server{
+		log: cfg.Logger, node: cfg.Node, passwords: cfg.Passwords, onEnd: lock.OnEndAlways,
+		health: health.NewServer(), open: map[*session]struct{}{},
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.passwords == nil {
+		s.passwords = nobody{}
+	}
+	if cfg.NoClearOnDisconnect {
+		s.onEnd = lock.OnEndDisown
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.grpc = grpc.NewServer(options(&cfg)...)
+	s.register(&cfg)
+	return s
+}
+
+// nobody is asked for a password.
+type nobody struct{}
+
+func (nobody) Required() bool    { return false }
+func (nobody) Match(string) bool { return false }
+
+func options(cfg *Config) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.Creds(&identity{inner: cfg.Credentials, writeTimeout: writeTimeout}),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time:    max(cmp.Or(cfg.KeepaliveInterval, time.Minute), time.Second),
+			Timeout: cmp.Or(cfg.KeepaliveTimeout, 10*time.Second),
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: minClientPing, PermitWithoutStream: true,
+		}),
+		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(maxCallsPerConnection),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ReadBufferSize(readBufferBytes),
+		grpc.WriteBufferSize(writeBufferBytes),
+		grpc.SharedWriteBuffer(true),
+		grpc.WaitForHandlers(true),
+	}
+}
+
+// register puts the services into the gRPC server. Health alone needs no password.
+func (s *Server) register(cfg *Config) {
+	g := registrar{s.grpc, s, true}
+	ldlmv1.RegisterLDLMServer(g, &v1{Server: s})
+	if !cfg.NoReflection {
+		reflection.Register(g)
+	}
+	healthpb.RegisterHealthServer(registrar{s.grpc, s, false}, s.health)
+	for name := range s.grpc.GetServiceInfo() {
+		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
+}
+
+// Serve accepts connections until the server is stopped, which it takes for
+// success, or the listener fails. It closes the listener.
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+
+// Drain begins the end. Health turns to not serving; nothing new is acquired;
+// calls of the first protocol that wait are cancelled in the table and answered
+// Unavailable; releases and renewals are still carried out. From now on the ends
+// of connections are not reported to the node: the server's end is not that of
+// its clients' sessions. There is no way back.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.health.Shutdown()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for x := range s.open {
+		x.slots.cancelWaiting()
+	}
+}
+
+// Stop drains, lets calls under way end until ctx does, and closes all
+// connections. When it returns, no goroutine is left.
+func (s *Server) Stop(ctx context.Context) {
+	s.Drain()
+	s.stop()
+	cut := make(chan struct{})
+	stay := context.AfterFunc(ctx, func() {
+		s.grpc.Stop()
+		close(cut)
+	})
+	s.grpc.GracefulStop()
+	if !stay() {
+		<-cut
+	}
+	s.sessions.Wait()
+}
+
+// track and untrack keep the list of sessions that calls can be made on.
+func (s *Server) track(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[x] = struct{}{}
+}
+
+func (s *Server) untrack(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, x)
+}

@@ -1,0 +1,213 @@
+package grpcapi
+
+import (
+	"context"
+	"log/slog"
+
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
+)
+
+// v1 is the service of the first protocol.
+type v1 struct {
+	ldlmv1.UnimplementedLDLMServer
+	*Server
+}
+
+// asked is what Lock and TryLock ask for.
+type asked struct {
+	method string
+	name   string
+	// size is nil where it was left out.
+	size *int32
+	// wait and lease are in seconds; 0 has no end.
+	wait, lease int32
+	// try does not wait at all.
+	try bool
+}
+
+// Lock waits for a lock.
+func (v *v1) Lock(ctx context.Context, r *ldlmv1.LockRequest) (*ldlmv1.LockResponse, error) {
+	return v.acquire(ctx, &asked{
+		method: "Lock", name: r.GetName(), size: r.Size,
+		wait: r.GetWaitTimeoutSeconds(), lease: r.GetLockTimeoutSeconds(),
+	})
+}
+
+// TryLock takes a lock if it is free.
+func (v *v1) TryLock(ctx context.Context, r *ldlmv1.TryLockRequest) (*ldlmv1.LockResponse, error) {
+	return v.acquire(ctx, &asked{
+		method: "TryLock", name: r.GetName(), size: r.Size, lease: r.GetLockTimeoutSeconds(), try: true,
+	})
+}
+
+// check refuses what is wrong by itself, in the order that clients know.
+func (a *asked) check() *ldlmv1.Error {
+	switch {
+	case a.lease < 0:
+		return failure(ldlmv1.ErrorCode_Unknown, msgLockTimeout)
+	case a.wait < 0:
+		return failure(ldlmv1.ErrorCode_Unknown, msgWaitTimeout)
+	case a.name == "":
+		return failure(ldlmv1.ErrorCode_Unknown, msgEmptyName)
+	case a.size != nil && *a.size <= 0:
+		return failure(ldlmv1.ErrorCode_InvalidLockSize, msgInvalidSize)
+	}
+	return nil
+}
+
+// command is the question to the table. A size that is left out is 1, not
+// whatever the lock has.
+func (a *asked) command() *lock.Acquire {
+	size := uint32(1)
+	if a.size != nil {
+		size = uint32(*a.size)
+	}
+	c := &lock.Acquire{
+		Items: []lock.Item{{Name: a.name, Size: size}},
+		Lease: lock.Duration(a.lease) * lock.Second,
+	}
+	switch {
+	case a.try:
+	case a.wait == 0:
+		c.Wait = lock.Forever
+	default:
+		c.Wait = lock.Duration(a.wait) * lock.Second
+	}
+	return c
+}
+
+func (v *v1) acquire(ctx context.Context, a *asked) (*ldlmv1.LockResponse, error) {
+	v.debug(ctx, a.method+" request", slog.String("lock", a.name), slog.Int64("timeout", int64(a.lease)))
+	r, err := v.acquired(ctx, a)
+	v.debugLock(ctx, a.method+" response", r, err)
+	return r, err
+}
+
+func (v *v1) acquired(ctx context.Context, a *asked) (*ldlmv1.LockResponse, error) {
+	if e := a.check(); e != nil {
+		return &ldlmv1.LockResponse{Name: a.name, Error: e}, nil
+	}
+	if v.draining.Load() {
+		return nil, errDraining
+	}
+	x, err := v.session(ctx)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	c := a.command()
+	ask := x.wait
+	if a.try {
+		ask = x.call
+	}
+	o, err := ask(ctx, &c.Caller, c)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	return acquireAnswer(a.name, &o)
+}
+
+// Unlock releases a hold by its key.
+func (v *v1) Unlock(ctx context.Context, r *ldlmv1.UnlockRequest) (*ldlmv1.UnlockResponse, error) {
+	v.debug(ctx, "Unlock request", slog.String("lock", r.GetName()), slog.String("key", shortKey(r.GetKey())))
+	a, err := v.unlocked(ctx, r)
+	v.debug(ctx, "Unlock response", slog.String("lock", r.GetName()),
+		slog.Bool("unlocked", a.GetUnlocked()), slog.String("error", errorText(a.GetError(), err)))
+	return a, err
+}
+
+func (v *v1) unlocked(ctx context.Context, r *ldlmv1.UnlockRequest) (*ldlmv1.UnlockResponse, error) {
+	x, err := v.session(ctx)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	// What is no key at all is the key of nothing: the table then tells an
+	// unknown lock from a wrong key.
+	key := sessionapi.ParseKey(r.GetKey())
+	c := &lock.Release{Hold: lock.Hold{Name: r.GetName(), Key: key}}
+	o, err := x.call(ctx, &c.Caller, c)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	return unlockAnswer(r.GetName(), &o)
+}
+
+// Renew starts the timer of a hold anew.
+func (v *v1) Renew(ctx context.Context, r *ldlmv1.RenewRequest) (*ldlmv1.LockResponse, error) {
+	return v.renew(ctx, r.GetName(), r.GetKey(), r.GetLockTimeoutSeconds())
+}
+
+// RefreshLock is Renew.
+func (v *v1) RefreshLock(ctx context.Context, r *ldlmv1.RefreshLockRequest) (*ldlmv1.LockResponse, error) {
+	return v.renew(ctx, r.GetName(), r.GetKey(), r.GetLockTimeoutSeconds())
+}
+
+func (v *v1) renew(ctx context.Context, name, key string, seconds int32) (*ldlmv1.LockResponse, error) {
+	v.debug(ctx, "Renew request", slog.String("lock", name), slog.String("key", shortKey(key)),
+		slog.Int64("timeout", int64(seconds)))
+	r, err := v.renewed(ctx, name, key, seconds)
+	v.debugLock(ctx, "Renew response", r, err)
+	return r, err
+}
+
+func (v *v1) renewed(ctx context.Context, name, key string, seconds int32) (*ldlmv1.LockResponse, error) {
+	if seconds <= 0 {
+		return &ldlmv1.LockResponse{Name: name, Error: failure(ldlmv1.ErrorCode_Unknown, msgLockTimeout)}, nil
+	}
+	x, err := v.session(ctx)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	k := sessionapi.ParseKey(key)
+	c := &lock.Renew{Hold: lock.Hold{Name: name, Key: k}, Lease: lock.Duration(seconds) * lock.Second}
+	o, err := x.call(ctx, &c.Caller, c)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	return renewAnswer(name, key, &o)
+}
+
+// session returns the session of the connection that the call came over.
+func (v *v1) session(ctx context.Context) (*session, error) {
+	c := connectionOf(ctx)
+	if c == nil {
+		return nil, errNoConnection
+	}
+	return v.sessionOf(ctx, c)
+}
+
+// undelivered gives a grant back whose answer could not be handed over.
+func (v *v1) undelivered(ctx context.Context, method string, reply any) {
+	r, ok := reply.(*ldlmv1.LockResponse)
+	if !ok || !r.GetLocked() || method == "Renew" || method == "RefreshLock" {
+		return
+	}
+	x, err := v.session(context.WithoutCancel(ctx))
+	if err != nil {
+		return // the connection is over, and its holds with it
+	}
+	key := sessionapi.ParseKey(r.GetKey())
+	c := &lock.Release{Hold: lock.Hold{Name: r.GetName(), Key: key}}
+	if _, err := x.call(context.WithoutCancel(ctx), &c.Caller, c); err != nil {
+		v.log.Warn("A grant to a cancelled call could not be given back; its connection is closed",
+			"lock", r.GetName(), "err", err)
+		_ = x.conn.Close()
+	}
+}
+
+// debug writes a line about a request.
+func (v *v1) debug(ctx context.Context, msg string, attrs ...slog.Attr) {
+	if v.log.Enabled(ctx, slog.LevelDebug) {
+		v.log.LogAttrs(ctx, slog.LevelDebug, msg, attrs...)
+	}
+}
+
+func (v *v1) debugLock(ctx context.Context, msg string, r *ldlmv1.LockResponse, err error) {
+	v.debug(ctx, msg, slog.String("lock", r.GetName()), slog.String("key", shortKey(r.GetKey())),
+		slog.Bool("locked", r.GetLocked()), slog.String("error", errorText(r.GetError(), err)))
+}
+
+// shortKey is what a log line may say of a key, whole or not: its first 8
+// characters.
+func shortKey(s string) string { return s[:min(len(s), 8)] }
