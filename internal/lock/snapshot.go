@@ -69,8 +69,14 @@ func (t *Table) Snapshot() *Snapshot {
 	return s
 }
 
-// Close ends the view. Reading it to the end closes it too.
+// Close ends the view, which has no more chunks. Reading it to the end ends it too.
 func (s *Snapshot) Close() {
+	s.leave()
+	s.out.b = nil
+}
+
+// leave lets go of the table.
+func (s *Snapshot) leave() {
 	if s.t != nil && s.t.snapshot == s {
 		s.t.snapshot = nil
 	}
@@ -94,8 +100,7 @@ func (s *Snapshot) Next() (chunk []byte, ok bool) {
 func (s *Snapshot) advance() {
 	t := s.t
 	if t.snapshot != s {
-		s.t = nil // another view has taken over: this one cannot be whole
-		s.out.b = nil
+		s.Close() // another view has taken over: this one cannot be whole
 		return
 	}
 	switch s.phase {
@@ -177,7 +182,7 @@ func (s *Snapshot) end() {
 		e.uint(records)
 		e.fixed(uint64(crc))
 	})
-	s.Close()
+	s.leave()
 }
 
 // record appends one record.
