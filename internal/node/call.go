@@ -90,8 +90,10 @@ const cancelPatience = time.Second
 // If ctx ends first, a Cancel decides: a grant that was faster is given back,
 // and ctx's error is returned; it wraps journal.ErrUnknown as well if the
 // decision could not be learned in time, and then the node goes on in the
-// background until it knows. An outcome that the journal does not know is asked
-// for again, under the same name, until ctx ends.
+// background until it knows. If the cause of ctx's end has a method KeepsPlace
+// that returns true, nothing is cancelled: whoever asked will ask again under the
+// same name, and the error wraps journal.ErrUnknown. An outcome that the journal
+// does not know is asked for again, under the same name, until ctx ends.
 //
 // Errors wrap journal.ErrRefused (nothing happened), journal.ErrUnknown,
 // ctx's error, or ErrClosed. What the table refuses is an outcome, not an error.
@@ -144,7 +146,7 @@ func (q *call) ask(ctx context.Context) (lock.Outcome, error) {
 		case n.Err() != nil:
 			return lock.Outcome{}, n.Err()
 		}
-		if q.named() {
+		if q.named() && !keepsPlace(ctx) {
 			n.clerk.add(&lock.Cancel{Caller: *q.caller})
 		}
 		return lock.Outcome{}, unknown(ctx.Err())
@@ -179,9 +181,19 @@ func (q *call) await(ctx context.Context) (lock.Outcome, error) {
 	}
 }
 
-// cancel gives back whatever the request has got or may get, and returns ctx's error.
+// keepsPlace reports whether a request is to be left as it is at the end of ctx.
+func keepsPlace(ctx context.Context) bool {
+	var cause interface{ KeepsPlace() bool }
+	return errors.As(context.Cause(ctx), &cause) && cause.KeepsPlace()
+}
+
+// cancel gives back whatever the request has got or may get, and returns ctx's
+// error, unless the request is to be left as it is.
 func (q *call) cancel(ctx context.Context) error {
 	n := q.node
+	if keepsPlace(ctx) {
+		return unknown(context.Cause(ctx))
+	}
 	c := &lock.Cancel{Caller: *q.caller}
 	patience, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
 	defer stop()
