@@ -3,6 +3,7 @@ package ldlm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -61,10 +62,15 @@ func (r *request) check() error {
 	return nil
 }
 
+// errGrantEnded: a request was granted, and the grant ended before the program
+// got to see it.
+var errGrantEnded = errors.New("granted, but ended before it could be handed over")
+
 // acquire takes the locks that are asked for, in whichever session has room.
 //
 // If the session of a waiting request is lost, its place in the queue is too;
 // the request then joins the queue again at the end, over a new session.
+// Likewise after a grant that the client learnt of too late.
 func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 	r := &l.request
 	if err := r.check(); err != nil {
@@ -79,7 +85,7 @@ func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 		switch {
 		case err == nil:
 			return l, nil
-		case !errors.Is(err, errSessionLost):
+		case !errors.Is(err, errSessionLost) && !errors.Is(err, errGrantEnded):
 			return nil, err
 		case r.wait == 0:
 			return nil, &Error{Op: r.op, Name: l.Name(), kind: ErrUnavailable, cause: err}
@@ -89,8 +95,19 @@ func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 			}
 			began = clock.Now()
 		}
-		c.logger.Warn("ldlm: place in the queue lost with the session; joining again", "lock", shortened(l.Name()))
+		c.logger.Warn("ldlm: place in the queue lost; joining again", "lock", shortened(l.Name()), "error", err)
+		l = again(l)
 	}
+}
+
+// again returns a hold to be that asks for the same as another.
+func again(l *Lock) *Lock {
+	next := &Lock{request: l.request}
+	if len(l.request.names) == 1 {
+		next.request.names = next.request.one[:]
+		next.request.one[0] = l.Name()
+	}
+	return next
 }
 
 // acquireOnce asks over the first session that has a slot free.
@@ -230,6 +247,8 @@ func (ca *call) outcome(op, name string) error {
 		return explain(ca.err, op, name)
 	case ca.answer.code == ldlmv2.Code_CODE_OK:
 		return nil
+	case ca.answer.code == ldlmv2.Code_CODE_ENDED && ca.isAcquire():
+		return errGrantEnded
 	}
 	st := ca.answer.status
 	if st == nil {
@@ -238,13 +257,12 @@ func (ca *call) outcome(op, name string) error {
 	return statusError(op, name, st)
 }
 
-// explain makes the end of a session the error of a call. The loss of the
-// session stays what it is: callers decide what it means.
+// explain makes the end of a session the error of a call.
 func explain(err error, op, name string) error {
 	var e *Error
 	switch {
 	case errors.Is(err, errSessionLost), errors.Is(err, errNoSlot):
-		return err
+		return err // callers decide what it means
 	case errors.As(err, &e):
 		e := *e
 		e.Op, e.Name = op, name
@@ -259,31 +277,46 @@ func explain(err error, op, name string) error {
 // at once that is the sending of the acquire; else, or if much of it has gone
 // by, a renewal is sent first. A hold that cannot be renewed is given back.
 func (s *session) confirmLease(ctx context.Context, l *Lock) error {
-	s.mu.Lock()
-	fresh := l.lease.length > 0 && l.lease.left(s.client) > l.lease.length/2
-	s.mu.Unlock()
-	if fresh {
+	if s.handOver(l, l.request.lease/4) {
 		return nil
 	}
 	err := l.renewFor(ctx, l.request.lease)
 	if err == nil {
-		return nil
+		if s.handOver(l, 0) {
+			return nil
+		}
+		err = l.Err()
 	}
 	s.giveBack(l)
 	s.mu.Lock()
 	over := s.err
 	s.mu.Unlock()
+	var lost *LostError
 	switch {
 	case ctx.Err() != nil:
 		return gaveUp(ctx, l.request.op, l.Name())
 	case over != nil:
 		return explain(over, l.request.op, l.Name())
+	case errors.As(err, &lost) && lost.Reason == ReasonExpired:
+		return errGrantEnded
 	default:
 		return &Error{
 			Op: l.request.op, Name: l.Name(), kind: ErrUnavailable,
-			Message: "granted, and given back because its lease could not be confirmed: " + err.Error(),
+			Message: fmt.Sprintf("granted, and given back because its lease could not be confirmed: %v", err),
 		}
 	}
+}
+
+// handOver makes a hold with a lease the program's, if its lease is known to be
+// good for more than a while. It reports false if not.
+func (s *session) handOver(l *Lock, while time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.lease.length == 0 || l.lease.left(s.client) <= while || l.state != held {
+		return false
+	}
+	l.unseen = false
+	return true
 }
 
 // giveBack releases a hold that its program never saw, and does not wait.

@@ -231,7 +231,6 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{ldlmv2.Code_CODE_HELD, ErrHeld, true},
 		{ldlmv2.Code_CODE_WAIT_TIMEOUT, ErrWaitTimeout, true},
-		{ldlmv2.Code_CODE_ENDED, ErrLost, false},
 		{ldlmv2.Code_CODE_INVALID, ErrInvalid, true},
 		{ldlmv2.Code_CODE_LIMIT, ErrLimit, true},
 		{ldlmv2.Code_CODE_SIZE_MISMATCH, ErrSizeMismatch, true},
@@ -253,6 +252,37 @@ func TestOutcomes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A grant that ended while the client could not hear of it was none for the
+// program: who waits joins the queue again, who tries is told.
+func TestGrantThatEndedUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		result := lockAsync(t.Context(), c, "x", WaitAtMost(time.Minute))
+		conn := srv.open()
+		pass(time.Second)
+		op := conn.op()
+		conn.answer(op, ldlmv2.Code_CODE_ENDED)
+		again := conn.op()
+		if a := again.GetAcquire(); a.GetName() != "x" || a.GetWaitUs() > 59e6 || again.GetSeq() != op.GetSeq()+1 {
+			t.Errorf("operation is %v, want the acquire anew, with a second less to wait", again)
+		}
+		conn.grant(again, 2)
+		if l := mustLock(t, result); l.Token() != 2 || l.Name() != "x" {
+			t.Errorf("lock is %s under token %d", l.Name(), l.Token())
+		}
+		tried := make(chan error, 1)
+		go func() {
+			_, err := c.TryLock(t.Context(), "y")
+			tried <- err
+		}()
+		conn.answer(conn.op(), ldlmv2.Code_CODE_ENDED)
+		if err := <-tried; !errors.Is(err, ErrUnavailable) || !SafeToRetry(err) {
+			t.Errorf("try: %v, want ErrUnavailable", err)
+		}
+	})
 }
 
 func TestHeldErrorSaysWho(t *testing.T) {

@@ -81,9 +81,7 @@ func TestLeaseOfAWaitCountsFromARenewal(t *testing.T) {
 }
 
 func TestLeaseThatCannotBeConfirmedIsGivenBack(t *testing.T) {
-	for _, code := range []ldlmv2.Code{
-		ldlmv2.Code_CODE_WRONG_KEY, ldlmv2.Code_CODE_INTERNAL, ldlmv2.Code_CODE_REVOKED,
-	} {
+	for _, code := range []ldlmv2.Code{ldlmv2.Code_CODE_INTERNAL, ldlmv2.Code_CODE_REVOKED} {
 		t.Run(code.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newFakeServer(t)
@@ -95,10 +93,8 @@ func TestLeaseThatCannotBeConfirmedIsGivenBack(t *testing.T) {
 				if r := <-result; !errors.Is(r.err, ErrUnavailable) || !SafeToRetry(r.err) || r.lock != nil {
 					t.Errorf("%v, %v; want ErrUnavailable, safe to retry", r.lock, r.err)
 				}
-				if code != ldlmv2.Code_CODE_WRONG_KEY {
-					if r := conn.op().GetRelease(); r.GetToken() != 1 {
-						t.Errorf("not given back: %v", r)
-					}
+				if r := conn.op().GetRelease(); r.GetToken() != 1 {
+					t.Errorf("not given back: %v", r)
 				}
 				synctest.Wait()
 				if n := holds(c); n != 0 {
@@ -107,6 +103,25 @@ func TestLeaseThatCannotBeConfirmedIsGivenBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestLeaseThatEndedBeforeItWasConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		result := lockAsync(t.Context(), c, "x", Lease(time.Minute))
+		conn := srv.open()
+		conn.answer(conn.op(), ldlmv2.Code_CODE_OK, func(a *ldlmv2.Answer) { a.Token = 1 })
+		conn.answer(conn.op(), ldlmv2.Code_CODE_WRONG_KEY)
+		op := conn.op()
+		if op.GetAcquire().GetName() != "x" {
+			t.Fatalf("operation is %v, want the acquire anew", op)
+		}
+		conn.grant(op, 2)
+		if l := mustLock(t, result); l.Token() != 2 || l.Err() != nil {
+			t.Errorf("token %d, %v", l.Token(), l.Err())
+		}
+	})
 }
 
 func TestContextEndsWhileALeaseIsConfirmed(t *testing.T) {

@@ -45,6 +45,8 @@ type Lock struct {
 	// cancels end the contexts that were given out.
 	cancels []context.CancelCauseFunc
 	lease   leaseState
+	// unseen: the program does not have it yet, and will not if it ends now.
+	unseen bool
 }
 
 // Name returns the name of the lock; of several, the first.
@@ -209,8 +211,9 @@ func (l *Lock) announceLoss() {
 	s := l.session
 	s.mu.Lock()
 	err, _ := l.err.(*LostError)
+	unseen := l.unseen
 	s.mu.Unlock()
-	if err == nil {
+	if err == nil || unseen {
 		return
 	}
 	l.cancelContexts(err)
@@ -225,6 +228,7 @@ func (s *session) hold(ca *call) {
 	l, a := ca.lock, &ca.answer
 	l.token, l.fence, l.fences, l.key, l.waited = a.token, a.fence, a.fences, a.key, a.waited
 	l.state = held
+	l.unseen = l.request.lease > 0 // until the lease is confirmed
 	s.holds[l.token] = l
 	if l.request.lease > 0 && a.atOnce {
 		l.lease.renewed(ca.sent, l.request.lease)

@@ -24,7 +24,7 @@ type received struct {
 }
 
 // handle does what a frame of a link says. It reports false if the session has
-// no more use for the link.
+// no more use for the link. After a farewell only the server's last words matter.
 //
 // Only the newest link is heard: from the moment that a hello is sent on
 // another one, nothing that comes over this one counts. And what comes after
@@ -33,9 +33,13 @@ type received struct {
 func (s *session) handle(l *link, f *ldlmv2.ServerFrame) bool {
 	s.mu.Lock()
 	if l != s.link && l != s.trying {
-		goOn := l.farewell
+		waits := l.farewell
 		s.mu.Unlock()
-		return goOn
+		if waits && f.End != nil {
+			s.linkFailed(l, ErrClosed)
+			return false
+		}
+		return waits
 	}
 	if s.overdue() {
 		s.mu.Unlock()
