@@ -10,9 +10,7 @@ import (
 func (n *Node) answer(b *batch, outcomes []lock.Outcome, index uint64) {
 	switch {
 	case b.link != nil:
-		if !b.disowned {
-			b.link.quietAt = index
-		}
+		b.link.quietAt = index
 		b.link.putAnswers(b.commands, outcomes, b.disowned)
 	case !b.foreign:
 		b.outcomes = append(b.outcomes[:0], outcomes...)

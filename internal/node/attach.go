@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/journal"
@@ -116,7 +117,11 @@ func (n *Node) join(ctx context.Context, known lock.Incarnation) (lock.Outcome, 
 	n.mu.Lock()
 	n.incarnation, n.beat = o.Incarnation, 0
 	n.mu.Unlock()
-	n.log.InfoContext(ctx, "joined", "member", n.cfg.Member, "incarnation", o.Incarnation)
+	level := slog.LevelInfo
+	if known != 0 {
+		level = slog.LevelDebug // whenever somebody comes after a pause
+	}
+	n.log.Log(ctx, level, "joined", "member", n.cfg.Member, "incarnation", o.Incarnation)
 	return o, nil
 }
 

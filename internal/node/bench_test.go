@@ -209,3 +209,52 @@ func BenchmarkHandOff(b *testing.B) {
 		token = notices[0].Outcome.Token
 	}
 }
+
+// What watchers cost those who work: none, dead ones, ones of other locks that
+// wait for events, and ones that read everything.
+func BenchmarkWatchedPairs(b *testing.B) {
+	for _, bm := range []struct {
+		name       string
+		dead, idle int
+		live       int
+	}{
+		{"none", 0, 0, 0}, {"dead=100", 100, 0, 0}, {"idle=100", 0, 100, 0}, {"live=1", 0, 0, 1},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			n, l := openBench(b)
+			for range bm.dead {
+				w, err := n.Watch(WatchFilter{}, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(w.Close)
+			}
+			for i := range bm.idle {
+				go follow(n, WatchFilter{Name: fmt.Sprint("other", i)})
+			}
+			for range bm.live {
+				go follow(n, WatchFilter{})
+			}
+			w := newWorker(l, 16, func(i int) string { return fmt.Sprintf("lock-%011d", i) })
+			b.ReportAllocs()
+			for done := 0; done < b.N; done += 16 {
+				if err := w.pair(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// follow reads events until the node is closed.
+func follow(n *Node, f WatchFilter) {
+	for n.Err() == nil {
+		w, err := n.Watch(f, 0)
+		for err == nil {
+			_, err = w.Next(context.Background())
+		}
+		if w != nil {
+			w.Close()
+		}
+	}
+}

@@ -23,6 +23,9 @@ func (c *clock) start(now time.Time) {
 	*c = clock{limit: c.limit, running: true, last: now, bounded: c.bounded}
 }
 
+// skip voids what has gathered, and what has passed since the last look.
+func (c *clock) skip(now time.Time) { c.last, c.gathered = now, 0 }
+
 // look adds what has passed since the last look. With a deadline in the table,
 // now or since the last look, that is bounded: nothing must come due because
 // the process stood still. Without one nothing can, so all of it counts.

@@ -30,6 +30,7 @@ func (n *Node) runLead() {
 
 // work returns when the lead, or the node, has ended.
 func (n *Node) work(lead context.Context) {
+	n.announce(lead)
 	collected := make(chan struct{})
 	go func() {
 		defer close(collected)
@@ -37,6 +38,19 @@ func (n *Node) work(lead context.Context) {
 	}()
 	n.keepTime(lead)
 	<-collected
+}
+
+// announce tells the table who leads, if it believes something else.
+func (n *Node) announce(lead context.Context) {
+	n.mu.Lock()
+	known := n.table.Leader()
+	n.mu.Unlock()
+	if known == n.cfg.Member {
+		return
+	}
+	if _, err := n.ask(lead, &lock.Lead{Member: n.cfg.Member}); err != nil {
+		n.log.WarnContext(lead, "cannot announce the lead", "err", err)
+	}
 }
 
 // keepTime looks at the clock while there is any deadline, and lets time pass

@@ -93,7 +93,8 @@ func (l *Link) Number() uint64 { return l.number }
 // Submit proposes commands as one batch, all of them on behalf of the link's
 // session and under its number. Their outcomes come as answers into the
 // mailbox: before Submit returns nil, and later or never after an error that
-// wraps journal.ErrUnknown. Acquires without a key are given one.
+// wraps journal.ErrUnknown. Commands that have no Caller get no answer. Acquires
+// without a key are given one.
 //
 // The commands may be used again once Submit has returned nil.
 func (l *Link) Submit(ctx context.Context, commands []lock.Command) error {

@@ -18,7 +18,6 @@ func (m *machine) StartClock() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.clock.start(time.Now())
-	signal(m.wakeTimekeeper)
 }
 
 // Stamp looks at the clock and hands out everything that has gathered.
@@ -123,7 +122,8 @@ func (m *machine) Snapshot() (next func() ([]byte, error), done func(), err erro
 
 // Restore replaces the table. What happened between the old one and the new is
 // not known: waiters ask again, links end so that their clients resume and are
-// told what they still have, watchers are reset.
+// told what they still have, watchers are reset. Time that had gathered for the
+// old table is void.
 func (m *machine) Restore(next func() ([]byte, error)) error {
 	r := lock.NewRestorer()
 	for {
@@ -146,6 +146,7 @@ func (m *machine) Restore(next func() ([]byte, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.table = table
+	n.clock.skip(time.Now())
 	for _, w := range n.waiters {
 		w.askAgain()
 	}

@@ -93,7 +93,7 @@ func (n *Node) begin() error {
 	if unborn {
 		commands = append(commands, &lock.Birth{
 			Wall: uint64(max(0, time.Now().UnixMicro())), Quiet: spanOf(n.cfg.QuietStart),
-		})
+		}, &lock.Lead{Member: n.cfg.Member})
 	}
 	commands = append(commands, &lock.SetSettings{Settings: n.cfg.Settings})
 	b := newBatch(commands...)
@@ -101,12 +101,9 @@ func (n *Node) begin() error {
 		return fmt.Errorf("propose the settings: %w", err)
 	}
 	for i, o := range b.outcomes {
-		what := "Settings"
-		if _, ok := commands[i].(*lock.Birth); ok {
-			what = "QuietStart"
-		}
 		if o.Code != lock.OK {
-			return fmt.Errorf("the table refuses %s: code %d, field %d, limit %d", what, o.Code, o.Field, o.Limit)
+			return fmt.Errorf("the table refuses %s: code %d, field %d, limit %d",
+				sourceOf(commands[i]), o.Code, o.Field, o.Limit)
 		}
 	}
 	if err := n.cfg.checkLease(n.settings().MemberLease); err != nil {
@@ -114,9 +111,21 @@ func (n *Node) begin() error {
 	}
 	o, err := n.join(n.ctx, 0)
 	if err == nil && o.Code != lock.OK {
-		err = fmt.Errorf("the table refuses member %q: code %d, field %d, limit %d", n.cfg.Member, o.Code, o.Field, o.Limit)
+		err = fmt.Errorf("the table refuses Member %q: code %d, field %d, limit %d", n.cfg.Member, o.Code, o.Field, o.Limit)
 	}
 	return err
+}
+
+// sourceOf names the part of the Config that a command of begin came from.
+func sourceOf(c lock.Command) string {
+	switch c.(type) {
+	case *lock.Birth:
+		return "QuietStart"
+	case *lock.Lead:
+		return "Member"
+	default:
+		return "Settings"
+	}
 }
 
 func (n *Node) settings() lock.Settings {

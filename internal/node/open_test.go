@@ -65,7 +65,7 @@ func TestOpenRefuses(t *testing.T) {
 		"negative":     {Config{StallLimit: -1}, memory.Open, "StallLimit"},
 		"backlog":      {Config{EventBacklog: -1}, memory.Open, "EventBacklog"},
 		"settings":     {Config{Settings: lock.Settings{MinTTL: lock.Minute, MaxTTL: lock.Second}}, memory.Open, "Settings"},
-		"member":       {Config{Member: "\xff"}, memory.Open, "member"},
+		"member":       {Config{Member: "\xff"}, memory.Open, "Member"},
 		"quiet":        {Config{QuietStart: 200 * 365 * 24 * time.Hour}, memory.Open, "QuietStart"},
 		"no journal":   {Config{}, func(journal.Machine) (journal.Journal, error) { return nil, failed }, failed.Error()},
 		"lost journal": {Config{}, closedJournal, "catch up"},

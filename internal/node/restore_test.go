@@ -132,6 +132,23 @@ func TestRestore(t *testing.T) {
 	})
 }
 
+// A deadline that comes with a restored table wakes a timekeeper that sleeps
+// without one.
+func TestRestoreWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := openHouse(t, Config{}), openHouse(t, Config{StallLimit: time.Hour})
+		elapse(time.Minute)
+		from.call(outside("a", "", 10*time.Second, 0))
+		restore(t, to, from.snapshot())
+		expired := to.watchForExpiry("a")
+		start := time.Now()
+		expired()
+		if got := time.Since(start); got != 10*time.Second {
+			t.Errorf("the lease ended after %v, want 10s", got)
+		}
+	})
+}
+
 func restore(t *testing.T, h *house, chunks [][]byte) {
 	t.Helper()
 	h.desk.mu.Lock()

@@ -3,10 +3,12 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -234,6 +236,64 @@ func TestLeadLostAndRegained(t *testing.T) {
 		// What gathered in the first lead was never stamped, so it is void.
 		if got := time.Since(start); got != 2*time.Second {
 			t.Errorf("the lease ended %v after the lead was regained, want 2s", got)
+		}
+	})
+}
+
+// Whoever takes the lead says so, once, and watchers are told.
+func TestLeadIsAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{Member: "me"})
+		leader := func() string {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.table.Leader()
+		}
+		if got := leader(); got != "me" {
+			t.Errorf("a new table believes that %q leads, want me", got)
+		}
+		w := h.watch(WatchFilter{}, 0)
+		h.desk.loseLead(errors.New("by the test"))
+		h.desk.elsewhere(t, &lock.Lead{Member: "other"})
+		h.desk.takeLead()
+		synctest.Wait()
+		var told []string
+		for _, e := range next(t, w) {
+			if e.Type == lock.LeaderChanged {
+				told = append(told, e.Text)
+			}
+		}
+		if want := []string{"other", "me"}; !slices.Equal(told, want) || leader() != "me" {
+			t.Errorf("watchers were told of %q, want %q; the table believes in %q", told, want, leader())
+		}
+	})
+}
+
+// Time that an engine stamps ahead of what is applied is bounded too: a
+// deadline that came and went between two looks counts.
+func TestDeadlineBetweenLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		l := h.link(1)
+		l.Detach(0, false)
+		elapse(time.Minute) // nothing is due any more
+		leased := outside("a", "", time.Second, 0)
+		leased.Key = lock.Key{1}
+		h.desk.mu.Lock()
+		defer h.desk.mu.Unlock()
+		m := h.desk.machine
+		stamps := [2]int64{m.Stamp(), m.Stamp()} // both under way
+		for i, c := range []lock.Command{leased, &lock.Release{Hold: lock.Hold{Name: "a", Key: leased.Key}}} {
+			h.desk.index++
+			m.Apply(journal.Entry{
+				Index: h.desk.index, Term: 1, StampTerm: 1, Elapsed: stamps[i], Batches: []journal.Batch{newBatch(c)},
+			})
+		}
+		h.Node.mu.Lock()
+		h.clock.last = h.clock.last.Add(-time.Hour) // stands still
+		h.Node.mu.Unlock()
+		if got, want := m.Stamp(), h.cfg.StallLimit.Microseconds(); got > want {
+			t.Errorf("the next stamp carries %d us, want at most %d", got, want)
 		}
 	})
 }
