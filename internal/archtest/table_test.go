@@ -98,15 +98,16 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config"},
+		own:     []string{".", "internal/config", "internal/adminsock"},
+		values:  []string{"internal/lock"},
 		modules: []string{cobra, pflag},
 		wires: []string{
 			"internal/grpcapi", "internal/sessionapi", "internal/wire", "internal/restapi", "internal/web",
-			"internal/adminsock", "internal/redisapi", "internal/auth", "internal/daemon", "internal/metrics",
-			"internal/node", "internal/journal/memory", "internal/journal/raftlog",
+			"internal/redisapi", "internal/auth", "internal/daemon", "internal/metrics",
+			"internal/node", "internal/journal", "internal/journal/memory", "internal/journal/raftlog", "internal/lock", "api/v2",
 		},
 		wiring: []string{"server", "dev"},
-		why:    "the commands are users of the client; only those that run a server know its parts, and they only wire them",
+		why:    "the commands are users of the client and of the socket; only those that run a server know its parts, and they only wire them",
 	},
 	{
 		pkg:     "internal/config",

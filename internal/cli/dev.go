@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ldlm-io/ldlm/internal/adminsock"
+	"github.com/ldlm-io/ldlm/internal/config"
+)
+
+func newDev(p *Process) *cobra.Command {
+	var settings config.Dev
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a throw-away server for development: memory only, loopback, no password",
+		Args:  noArgs,
+	}
+	binding := config.Bind(c.Flags(), &settings)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := binding.Load(p.Getenv); err != nil {
+			return misused(c, err)
+		}
+		d, err := openDev(c.Context(), p, &settings)
+		if err != nil {
+			return err
+		}
+		return d.run(p)
+	}
+	return c
+}
+
+// dev is a development server before it starts: everything that could be in its
+// way is out of it.
+type dev struct {
+	settings config.Dev
+	listener net.Listener
+	socket   *adminsock.Socket // nil: off
+	path     string            // of the socket
+	noSocket error             // why it is off though nobody asked for that
+}
+
+// openDev takes the ports.
+func openDev(ctx context.Context, p *Process, settings *config.Dev) (*dev, error) {
+	if err := checkLoopback(ctx, settings.ListenAddress); err != nil {
+		return nil, err
+	}
+	d := &dev{settings: *settings, path: config.SocketFile(settings.IPCSocketFile, p.Getenv)}
+	var err error
+	if d.listener, err = listenTCP(ctx, settings.ListenAddress); err != nil {
+		return nil, portError(ctx, settings.ListenAddress, err)
+	}
+	if d.path == "" {
+		return d, nil
+	}
+	// A socket that was asked for is needed. The usual one may belong to a server
+	// that also runs here, which is no reason not to start.
+	if d.socket, err = adminsock.Listen(d.path); err != nil {
+		if settings.IPCSocketFile != config.PlatformSpecific {
+			_ = d.listener.Close()
+			return nil, err
+		}
+		d.noSocket = err
+	}
+	return d, nil
+}
+
+// checkLoopback refuses addresses that others reach: whoever reaches the server
+// may do everything.
+func checkLoopback(ctx context.Context, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return &exitError{code: exitUsage, err: fmt.Errorf("ldlm dev: --listen_address: %w", err)}
+	}
+	var r net.Resolver
+	addrs, err := r.LookupNetIP(ctx, "ip", host)
+	if host == "" {
+		addrs, err = []netip.Addr{netip.IPv6Unspecified()}, nil
+	}
+	if err != nil {
+		return fmt.Errorf("dev: --listen_address: %w", err)
+	}
+	for _, a := range addrs {
+		if !a.Unmap().IsLoopback() {
+			return &exitError{code: exitUsage, err: fmt.Errorf("ldlm dev: --listen_address %s is reached from elsewhere, "+
+				"and a development server asks nobody for a password.\nFor others there is: ldlm server --listen_address %s", address, address)}
+		}
+	}
+	return nil
+}
+
+// portError says why a port cannot be had, and who has it.
+func portError(ctx context.Context, address string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("dev: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(address)
+	return fmt.Errorf("dev: port %s is in use; %s\nAnother one: ldlm dev --listen_address 127.0.0.1:0", port, whoAnswers(ctx, address))
+}
+
+// run starts the server, says what there is, and waits for the end.
+func (d *dev) run(p *Process) error {
+	signals, stop := p.Notify()
+	defer stop()
+	log := slog.New(devHandler(p, d.settings.LogLevel))
+	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, Socket: d.socket})
+	if err != nil {
+		return startError(err)
+	}
+	d.print(p.Stdout)
+	return waitServer(server, log, signals)
+}
+
+// devHandler logs for people if one is there to read.
+func devHandler(p *Process, level config.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	if p.StderrIsTerminal {
+		return slog.NewTextHandler(p.Stderr, options)
+	}
+	return slog.NewJSONHandler(p.Stderr, options)
+}
+
+// server makes the settings of the server from the few that there are.
+func (d *dev) server() config.Server {
+	var s config.Server
+	config.Bind(pflag.NewFlagSet("", pflag.ContinueOnError), &s) // for its defaults
+	s.ListenAddress, s.IPCSocketFile, s.LogLevel = d.settings.ListenAddress, d.path, d.settings.LogLevel
+	s.KeepaliveInterval, s.KeepaliveTimeout = d.settings.KeepaliveInterval, d.settings.KeepaliveTimeout
+	return s
+}
+
+// print says what listens where, and what to try.
+func (d *dev) print(w io.Writer) {
+	address := d.listener.Addr()
+	fmt.Fprintf(w, "ldlm %s  development server: memory only, loopback, no password. Not for production.\n", currentBuild().version)
+	fmt.Fprintf(w, "  gRPC        %-21s  any language; with reflection\n", address)
+	fmt.Fprintf(w, "  Native      %-21s  the Go client's protocol, on the same port\n", address)
+	switch {
+	case d.socket != nil:
+		fmt.Fprintf(w, "  ldlm-lock   %s\n", d.path)
+	case d.noSocket != nil:
+		fmt.Fprintf(w, "  ldlm-lock   off: another server has %s (choose one with --ipc_socket_file)\n", d.path)
+	}
+	fmt.Fprintf(w, "  Try:  grpcurl -plaintext -d '{\"name\": \"demo\"}' %s ldlm.LDLM/TryLock\n", address)
+	if d.socket != nil {
+		fmt.Fprintln(w, "        ldlm-lock list")
+	}
+	fmt.Fprintln(w, "Ctrl-C stops it.")
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/wire"
+)
+
+// probeTimeout bounds how long whoever has a port may take to say who it is.
+const probeTimeout = time.Second
+
+// whoAnswers says who has a port that is in use, as far as it tells.
+func whoAnswers(ctx context.Context, address string) string {
+	switch version, err := ask(ctx, address); {
+	case err != nil:
+		return "whoever has it is no ldlm that answers"
+	case version == "":
+		return "another ldlm answers there"
+	default:
+		return "another ldlm answers there, version " + version
+	}
+}
+
+// ask opens a session at an address, for as long as it takes to learn the
+// server's version; "" if the server refuses, which only an ldlm does in frames.
+func ask(ctx context.Context, address string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	conn := wire.NewClientConn(c, probeTimeout)
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(probeTimeout)); err != nil {
+		return "", err
+	}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	err = conn.WriteClient(&ldlmv2.ClientFrame{Hello: &ldlmv2.Hello{
+		Version: 2, Secret: secret, OnEndOfStream: ldlmv2.OnEndOfStream_ON_END_OF_STREAM_CLOSE,
+		Client: &ldlmv2.ClientInfo{Program: "ldlm dev"},
+	}})
+	if err != nil {
+		return "", err
+	}
+	var f ldlmv2.ServerFrame
+	if err := conn.ReadServer(&f); err != nil {
+		return "", err
+	}
+	switch {
+	case f.Welcome != nil:
+		_ = conn.WriteClient(&ldlmv2.ClientFrame{Close: &ldlmv2.CloseSession{}}) // it ends with the connection too
+		return f.Welcome.Server, nil
+	case f.End != nil:
+		return "", nil
+	default:
+		return "", errors.New("an answer that no ldlm gives")
+	}
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Ldlm is the program ldlm: it runs the command that the arguments name and
+// returns the exit code.
+func Ldlm(p Process) int {
+	root := &cobra.Command{
+		Use:   "ldlm",
+		Short: "Named locks for programs on many machines",
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(newServer(&p), newDev(&p), newVersion(&p))
+	return p.run(root)
+}
+
+// run executes a tree of commands and returns the exit code.
+func (p *Process) run(root *cobra.Command) int {
+	root.SetArgs(append([]string{}, p.Args...)) // not nil, which would mean those of the process
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	if root.HasSubCommands() {
+		root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+			return flagError(err, func(err error) error { return misused(c, err) })
+		})
+	}
+	return p.exit(root.Execute(), root.Name()+": ")
+}
+
+// flagError lets -help be --help: it came here because its letters were taken
+// for flags, h among them. Everything else is refused as the command refuses.
+func flagError(err error, refuse func(error) error) error {
+	unknown := (*pflag.NotExistError)(nil)
+	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "elp" {
+		return pflag.ErrHelp
+	}
+	return refuse(err)
+}
+
+// misused says that a command was called in a way that it cannot be.
+func misused(c *cobra.Command, err error) error {
+	return &exitError{
+		code: exitUsage,
+		err:  fmt.Errorf("%s: %w\nSee: %s --help", c.CommandPath(), err, c.CommandPath()),
+	}
+}
+
+// noArgs refuses arguments, and commands that there are not.
+func noArgs(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		err := fmt.Errorf("there is no command %q", args[0])
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+		}
+		return misused(c, err)
+	default:
+		return misused(c, fmt.Errorf("takes no arguments, but was given %q", args[0]))
+	}
+}
