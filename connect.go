@@ -165,6 +165,7 @@ func (s *session) stand(l *link) {
 	w := l.welcome
 	if s.phase == opening {
 		s.number = w.GetSession()
+		s.stood = true
 		close(s.ready)
 		s.client.noteSuccess()
 		s.client.spawn(s.supervise)

@@ -42,7 +42,7 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	// ready is closed when the session stands for the first time, or has
-	// ended before.
+	// ended before; stood says which.
 	ready chan struct{}
 	// wake has supervise look at its deadlines anew; room for one.
 	wake chan struct{}
@@ -51,6 +51,7 @@ type session struct {
 
 	mu    sync.Mutex // guards everything below; never held while anything blocks
 	phase phase
+	stood bool
 	// err is why the session has ended.
 	err    error
 	number uint64
@@ -219,6 +220,7 @@ func (s *session) end(err error, reason EndReason) {
 	locks := s.endHolds(reason)
 	s.mu.Unlock()
 
+	s.client.forget(s) // before anybody is told and asks again
 	s.logger.Warn("ldlm: session is over", "session", s.number, "locks_lost", len(locks), "error", err)
 	for _, l := range locks {
 		l.announceLoss()
@@ -228,7 +230,6 @@ func (s *session) end(err error, reason EndReason) {
 	for _, l := range links {
 		l.close()
 	}
-	s.client.forget(s)
 }
 
 // farewellPatience bounds how long closing waits for the server to confirm.
@@ -289,9 +290,6 @@ func (s *session) seeOff(l *link) bool {
 
 // finish marks the session as over and returns its links. mu is held.
 func (s *session) finish(err error) []*link {
-	if s.phase == opening {
-		close(s.ready)
-	}
 	s.phase, s.err = ended, err
 	links := s.old
 	for _, l := range []*link{s.link, s.trying} {
@@ -325,10 +323,13 @@ func (s *session) endHolds(reason EndReason) []*Lock {
 	return lost
 }
 
-// failCalls ends all calls of a session that is over.
+// failCalls ends all calls of a session that is over, and the waiting for it.
 func (s *session) failCalls(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.stood {
+		close(s.ready)
+	}
 	for _, ca := range s.slots.underWay(nil) {
 		ca.err = err
 		s.complete(ca)
