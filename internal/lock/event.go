@@ -21,7 +21,8 @@ const (
 	WaitEnded
 	// HoldDowngraded: exclusive became shared.
 	HoldDowngraded
-	// HoldRevoked: an administrator asked for the hold to be let go.
+	// HoldRevoked: an administrator asked for the hold to be let go. It is told
+	// again whenever the session gets a new connection.
 	HoldRevoked
 	// LockResized: the size changed.
 	LockResized

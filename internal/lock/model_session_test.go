@@ -130,6 +130,11 @@ func (m *model) reattach(s *modelSession, x *modelMember) Outcome {
 	}
 	slices.SortFunc(alive.Slots, func(a, b SlotState) int { return cmp.Compare(a.Slot, b.Slot) })
 	m.say(Event{Type: SessionResumed, Session: s.number, Attach: s.attach})
+	for _, h := range m.holdsOf(s) {
+		if h.revoked {
+			m.say(m.holdEvent(HoldRevoked, h))
+		}
+	}
 	return Outcome{Session: s.number, Attach: s.attach, TTL: s.ttl, Alive: alive}
 }
 

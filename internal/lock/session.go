@@ -139,7 +139,19 @@ func (t *Table) reattach(id sessionID, s *sessionRow, member memberID) Outcome {
 		}
 	}
 	t.emitSession(SessionResumed, id, NotEnded)
+	t.remindRevoked(s)
 	return Outcome{Session: s.number, Attach: s.attach, TTL: s.ttl, Alive: alive}
+}
+
+// remindRevoked tells again which holds of a session were revoked. Who told the
+// client may have lost its connection first, and a client that is never told
+// believes in the hold when its time is over.
+func (t *Table) remindRevoked(s *sessionRow) {
+	for h := s.firstHold; h != 0; h = t.holds.at(h).nextInSession {
+		if t.holds.at(h).is(holdRevoked) {
+			t.emitHold(HoldRevoked, h, NotEnded)
+		}
+	}
 }
 
 // attachTo attaches an opened, detached session under a new number.
