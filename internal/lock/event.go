@@ -22,7 +22,8 @@ const (
 	// HoldDowngraded: exclusive became shared.
 	HoldDowngraded
 	// HoldRevoked: an administrator asked for the hold to be let go. It is told
-	// again whenever the session gets a new connection.
+	// again whenever the session gets a new connection, or asks again for what
+	// it was granted.
 	HoldRevoked
 	// LockResized: the size changed.
 	LockResized

@@ -184,6 +184,11 @@ func (m *model) acquire(c *Acquire) Outcome {
 	case r != nil && r.wait != nil:
 		return m.waitOn(r.wait, &c.Caller)
 	case r != nil:
+		for _, h := range r.holds {
+			if h.revoked {
+				m.say(m.holdEvent(HoldRevoked, h))
+			}
+		}
 		return r.again()
 	}
 	o := m.ask(s, c, q)

@@ -245,15 +245,16 @@ func (t *Table) answer(sl *slot) Outcome {
 	}
 }
 
-// grantedAgain repeats the outcome of a grant. Whoever asks again is told.
+// grantedAgain repeats the outcome of a grant. Whoever asks again is told, and
+// of a revocation as well: it came when the client did not know of the grant.
 func (t *Table) grantedAgain(id holdID) Outcome {
 	h := t.holds.at(id)
 	o := Outcome{Token: h.token, Key: h.key, AtOnce: h.is(holdAtOnce)}
-	for s := id; ; {
+	for _, s := range t.group(id, true) {
 		o.Count++
 		t.openHold(s).flags |= holdDelivered
-		if s = t.holds.at(s).sibling; s == id {
-			break
+		if t.holds.at(s).is(holdRevoked) {
+			t.emitHold(HoldRevoked, s, NotEnded)
 		}
 	}
 	o.Fence = t.locks.at(h.lock).fence
