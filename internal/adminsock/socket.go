@@ -89,9 +89,10 @@ func checkPath(path string) error {
 // makeRoom removes a socket that nobody listens on, if it may, and refuses
 // whatever else is in the way.
 func makeRoom(path string, mayRemove bool) error {
-	switch info, err := os.Lstat(path); {
-	case err != nil:
-		return nil // nothing there, or the system says below what is wrong
+	info, _ := os.Lstat(path)
+	switch {
+	case info == nil:
+		return nil // nothing there; or the system says to who listens what is wrong
 	case info.Mode().Type() != fs.ModeSocket || !mayRemove || !deserted(path):
 		return fmt.Errorf("file: %s exists. IPC socket file already exists. If another instance of ldlm isn't running, "+
 			"delete the socket file and try again. Otherwise, shut down that instance before starting a new one. "+

@@ -37,7 +37,7 @@ func ask(ctx context.Context, address string) (version string, err error) {
 		return "", err
 	}
 	conn := wire.NewClientConn(c, probeTimeout)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetReadDeadline(time.Now().Add(probeTimeout)); err != nil {
 		return "", err
 	}

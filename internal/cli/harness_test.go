@@ -185,7 +185,7 @@ func (r *running) stop(s os.Signal) result {
 // shortDir is a folder whose path leaves room for a socket's name.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ldlm")
+	dir, err := os.MkdirTemp("", "ldlm") //nolint:usetesting // the path of t.TempDir has the test's name in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -164,9 +165,7 @@ func TestLockWithoutServer(t *testing.T) {
 		{nil, []string{"list", "-s", ""}, result{80, "", "ldlm-lock: error: --socket: stat : " + missing + "\n"}},
 	} {
 		env := environment{"TMPDIR": dir}
-		for k, v := range c.env {
-			env[k] = v
-		}
+		maps.Copy(env, c.env)
 		if got := call(t, LdlmLock, env, c.args...); got != c.want {
 			t.Errorf("%v %q: got\n%+v, want\n%+v", c.env, c.args, got, c.want)
 		}
@@ -239,9 +238,10 @@ func TestLockDoubtsTheServer(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
+	want := regexp.MustCompile(`^IPC error: [^\n]+\n$`)
 	for _, command := range []string{"list", "unlock a"} {
 		got := call(t, LdlmLock, nil, append(strings.Fields(command), "-s", path)...)
-		if ok, _ := regexp.MatchString(`^IPC error: [^\n]+\n$`, got.stderr); got.code != 1 || got.stdout != "" || !ok {
+		if got.code != 1 || got.stdout != "" || !want.MatchString(got.stderr) {
 			t.Errorf("%s: got %+v", command, got)
 		}
 	}

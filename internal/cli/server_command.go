@@ -24,21 +24,21 @@ const usageHead = "Command usage:\n"
 // LdlmServer is the program ldlm-server: ldlm server under its old name, with the
 // help and the exit codes that it had there, and deaf to arguments.
 func LdlmServer(p Process) int {
-	c, binding := newServerCommand(&p, "ldlm-server", exitFailure)
+	c, binding := newServerCommand(&p, "ldlm-server")
 	c.Args = cobra.ArbitraryArgs
 	setUsage(c, exitFailure, func() string { return usageHead + binding.Usage() })
 	return p.run(c)
 }
 
 func newServer(p *Process) *cobra.Command {
-	c, binding := newServerCommand(p, "server", exitUsage)
+	c, binding := newServerCommand(p, "server")
 	c.Args = noArgs
 	setUsage(c, exitUsage, func() string { return usageHead + binding.GroupedUsage() })
 	return c
 }
 
 // newServerCommand makes the command that runs a server.
-func newServerCommand(p *Process, name string, badConfig int) (*cobra.Command, *config.Binding) {
+func newServerCommand(p *Process, name string) (*cobra.Command, *config.Binding) {
 	var settings config.Server
 	c := &cobra.Command{Use: name, Short: "Run a server"}
 	binding := config.Bind(c.Flags(), &settings)

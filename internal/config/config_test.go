@@ -145,11 +145,11 @@ func TestErrors(t *testing.T) {
 // The names that version 1 gave to flags and variables, and that every setting
 // of the same program must follow.
 func TestTagsAreComplete(t *testing.T) {
-	for i := range reflect.TypeFor[config.Server]().NumField() {
-		checkTags(t, reflect.TypeFor[config.Server]().Field(i), true)
+	for f := range reflect.TypeFor[config.Server]().Fields() {
+		checkTags(t, f, true)
 	}
-	for i := range reflect.TypeFor[config.Dev]().NumField() {
-		checkTags(t, reflect.TypeFor[config.Dev]().Field(i), false)
+	for f := range reflect.TypeFor[config.Dev]().Fields() {
+		checkTags(t, f, false)
 	}
 }
 
