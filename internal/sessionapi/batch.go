@@ -11,8 +11,6 @@ import (
 // that had been read. Its memory is used again once they are carried out.
 type batch struct {
 	commands []lock.Command
-	// refs say which operation each command is for.
-	refs []ref
 	// bytes is about what the commands keep alive, frames how many were read.
 	bytes, frames int
 
@@ -54,7 +52,7 @@ func (b *batch) reset() {
 		return
 	}
 	clear(b.commands)
-	b.commands, b.refs, b.bytes, b.frames = b.commands[:0], b.refs[:0], 0, 0
+	b.commands, b.bytes, b.frames = b.commands[:0], 0, 0
 	b.acquires.reset(emptyAcquire)
 	b.releases.reset(empty)
 	b.renewals.reset(empty)
@@ -108,14 +106,35 @@ func (b *batch) add(caller lock.Caller, op *ldlmv2.Op) bool {
 	if command == nil || bodies(op) != 1 {
 		return false
 	}
-	b.append(caller, command, op)
+	b.append(command, op)
 	return true
 }
 
-func (b *batch) append(caller lock.Caller, command lock.Command, op *ldlmv2.Op) {
+func (b *batch) append(command lock.Command, op *ldlmv2.Op) {
 	b.commands = append(b.commands, command)
-	b.refs = append(b.refs, ref{caller.Slot, caller.Seq})
 	b.bytes += sizeOf(op)
+}
+
+// callerOf returns the caller of a command that a batch can have.
+func callerOf(c lock.Command) *lock.Caller {
+	switch c := c.(type) {
+	case *lock.Acquire:
+		return &c.Caller
+	case *lock.Release:
+		return &c.Caller
+	case *lock.Renew:
+		return &c.Caller
+	case *lock.Cancel:
+		return &c.Caller
+	case *lock.Downgrade:
+		return &c.Caller
+	case *lock.SetValue:
+		return &c.Caller
+	case *lock.Close:
+		return &c.Caller
+	default:
+		panic("sessionapi: a command that no operation becomes")
+	}
 }
 
 // command reads an operation into a command.
@@ -167,14 +186,13 @@ func (b *batch) addOccupying(caller lock.Caller, op *ldlmv2.Op) {
 	caller.Slot, caller.Seq = op.GetSlot(), op.GetSeq()
 	c := b.renewals.next()
 	*c = lock.Renew{Caller: caller}
-	b.append(caller, c, op)
+	b.append(c, op)
 }
 
 // addClose appends the command that ends the session.
 func (b *batch) addClose(caller lock.Caller) {
 	caller.Slot = closeSlot
 	b.commands = append(b.commands, &lock.Close{Caller: caller})
-	b.refs = append(b.refs, ref{slot: closeSlot})
 }
 
 // bodies counts what an operation asks for; it must be one thing.

@@ -27,7 +27,7 @@ import (
 // has come and writes the answers by itself, so that a request costs no change of
 // goroutines; only if the node has to wait for disk or network a third one
 // submits, while there is something to submit. The second one writes what
-// comes of itself. Whoever writes holds mu, and a client that does not take
+// comes of itself. Whoever writes has the turn, and a client that does not take
 // what is written stops whoever reads from it: what gathers for it is bounded.
 // A timer watches for clients that fall silent.
 type conversation struct {
@@ -54,13 +54,21 @@ type conversation struct {
 	submitting submissions
 	workers    sync.WaitGroup
 
-	mu sync.Mutex // held while writing
+	turn turn // had while writing
 	writing
 }
 
+// turn is a mutex that may be held for long: whoever waits for it waits on a
+// channel, which fake time does not take for being busy.
+type turn chan struct{}
+
+func newTurn() turn      { return make(turn, 1) }
+func (t turn) take()     { t <- struct{}{} }
+func (t turn) giveBack() { <-t }
+
 func newConversation(s *Server, carrier Carrier) *conversation {
 	c := &conversation{
-		server: s, carrier: carrier, batch: &batch{},
+		server: s, carrier: carrier, batch: &batch{}, turn: newTurn(),
 		log: s.log.With("remote", carrier.Remote(), "transport", carrier.Transport()),
 	}
 	c.news.wake = make(chan struct{}, 1)
@@ -175,7 +183,7 @@ func (c *conversation) carryOut(ctx context.Context) {
 		b.reset()
 		c.flush()
 	case c.server.config.Immediate:
-		if c.submit(ctx, b) {
+		if c.submit(ctx, b.commands) {
 			b.reset()
 		} else {
 			c.batch = &batch{}

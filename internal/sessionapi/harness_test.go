@@ -23,7 +23,7 @@ type world struct {
 }
 
 // inWorld runs a test on fake time.
-func inWorld(t *testing.T, config sessionapi.Config, test func(w *world)) {
+func inWorld(t *testing.T, config sessionapi.Config, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n, err := node.Open(node.Config{}, memory.Open)
@@ -38,7 +38,7 @@ func inWorld(t *testing.T, config sessionapi.Config, test func(w *world)) {
 				t.Error(err)
 			}
 		}()
-		test(w)
+		test(t, w)
 	})
 }
 
@@ -81,6 +81,9 @@ func (c *client) read() {
 		c.frames <- f
 	}
 }
+
+// stopReading makes the client one that does not read any more.
+func (c *client) stopReading() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 func (c *client) send(f *ldlmv2.ClientFrame) {
 	c.t.Helper()
@@ -211,3 +214,6 @@ const (
 	defaultTTL  = 10 * time.Second
 	waitForever = -time.Microsecond
 )
+
+// keyString renders a key as people write it.
+func keyString(b []byte) string { return lock.Key(b).String() }

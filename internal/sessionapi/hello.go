@@ -155,8 +155,8 @@ func (c *conversation) askForLink(ctx context.Context, h *ldlmv2.Hello) (Link, l
 // sendWelcome welcomes the client, and tells it what is alive of its session if
 // there was one. If the link has ended already it says nothing: the end follows.
 func (c *conversation) sendWelcome(h *ldlmv2.Hello, leader *ldlmv2.Leader, o *lock.Outcome) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	valid, ok := c.link.Confirm()
 	if !ok {
 		return
@@ -179,7 +179,7 @@ func (c *conversation) sendWelcome(h *ldlmv2.Hello, leader *ldlmv2.Leader, o *lo
 // alivePart is how many tokens and how many slots one frame tells at most.
 const alivePart = 4096
 
-// sendAlive tells a resumed client what it still has, in parts. c.mu is held.
+// sendAlive tells a resumed client what it still has, in parts. The caller has the turn.
 func (c *conversation) sendAlive(a *lock.Alive) {
 	tokens, slots := a.Tokens, a.Slots
 	for last := false; !last; {

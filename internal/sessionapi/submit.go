@@ -7,6 +7,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
 // ask takes an operation in. What is not known here, or is refused while the
@@ -30,18 +31,18 @@ func (c *conversation) refuse(op *ldlmv2.Op) {
 	if bodies(op) > 1 {
 		s = invalidField("ops", 0, "an operation asks for exactly one thing; send several operations, in slots of their own")
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	if c.refusals == nil {
 		c.refusals = map[ref]*ldlmv2.Status{}
 	}
 	c.refusals[ref{op.GetSlot(), op.GetSeq()}] = s
 }
 
-// submit has the node carry a batch out. It reports whether the batch may be
+// submit has the node carry commands out. It reports whether their memory may be
 // used again; else the node may still look at it.
-func (c *conversation) submit(ctx context.Context, b *batch) bool {
-	err := c.link.Submit(ctx, b.commands)
+func (c *conversation) submit(ctx context.Context, commands []lock.Command) bool {
+	err := c.link.Submit(ctx, commands)
 	if err == nil {
 		return true
 	}
@@ -50,15 +51,16 @@ func (c *conversation) submit(ctx context.Context, b *batch) bool {
 		return false
 	default:
 	}
-	c.log.Warn("operations came to no outcome", "operations", len(b.refs), "error", err)
+	c.log.Warn("operations came to no outcome", "operations", len(commands), "error", err)
 	s := statusOfError(err)
-	for _, r := range b.refs {
-		if r.slot == closeSlot {
+	for _, command := range commands {
+		if _, ok := command.(*lock.Close); ok {
 			c.flush()
 			c.end(s)
 			break
 		}
-		c.answer(r.slot, r.seq, s)
+		caller := callerOf(command)
+		c.answer(caller.Slot, caller.Seq, s)
 	}
 	return errors.Is(err, ErrRefused)
 }
@@ -69,7 +71,7 @@ type submissions struct {
 	mu      sync.Mutex
 	less    sync.Cond // less waits than did
 	waiting []*batch
-	bytes   int // of those that wait and the one that is being submitted
+	bytes   int // of those that wait and those that are being submitted
 	busy    bool
 	spare   *batch
 }
@@ -106,39 +108,61 @@ func (s *submissions) start() bool {
 	return true
 }
 
-// next returns the batch to submit next, after one that was done; nil if there
-// is none: then whoever submits is to end.
-func (s *submissions) next(done *batch, reusable bool) *batch {
+// next returns the batches to submit next, which are one for the node; none if
+// nothing waits: then whoever submits is to end.
+func (s *submissions) next() []*batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if done != nil {
-		s.bytes -= done.bytes
-		if reusable {
-			done.reset()
-			s.spare = done
-		}
-		s.less.Signal()
+	commands, n := 0, 0
+	for n < len(s.waiting) && (n == 0 || commands+len(s.waiting[n].commands) <= maxBatchCommands) {
+		commands += len(s.waiting[n].commands)
+		n++
 	}
-	if len(s.waiting) == 0 {
-		s.waiting, s.busy = nil, false
-		return nil
+	next := s.waiting[:n:n]
+	if s.waiting = s.waiting[n:]; len(s.waiting) == 0 {
+		s.waiting = nil
 	}
-	b := s.waiting[0]
-	s.waiting = s.waiting[1:]
-	return b
+	s.busy = n > 0
+	return next
+}
+
+// done takes batches back that were submitted, one of them to be used again.
+func (s *submissions) done(batches []*batch, reusable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range batches {
+		s.bytes -= b.bytes
+	}
+	if reusable {
+		s.spare = batches[0]
+		s.spare.reset()
+	}
+	s.less.Signal()
 }
 
 // submitPatience is how long a batch may take where the node waits for disk or
 // network. Then the client is told that the outcome is not known, and asks again.
 const submitPatience = 10 * time.Second
 
-// submitAll submits what waits, batch by batch, and writes the answers.
+// submitAll submits what waits, and writes the answers, until nothing waits.
 func (c *conversation) submitAll(ctx context.Context) {
-	for b := c.submitting.next(nil, false); b != nil; {
+	var together []lock.Command
+	for batches := c.submitting.next(); len(batches) > 0; batches = c.submitting.next() {
+		commands := batches[0].commands
+		if len(batches) > 1 {
+			together = together[:0]
+			for _, b := range batches {
+				together = append(together, b.commands...)
+			}
+			commands = together
+		}
 		ctx, cancel := context.WithTimeout(ctx, submitPatience)
-		reusable := c.submit(ctx, b)
+		reusable := c.submit(ctx, commands)
 		cancel()
+		if !reusable {
+			together = nil
+		}
+		c.submitting.done(batches, reusable)
 		c.flush()
-		b = c.submitting.next(b, reusable)
 	}
 }

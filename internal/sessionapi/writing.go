@@ -7,7 +7,7 @@ import (
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
-// writing is the half of a conversation that is guarded by its mu.
+// writing is the half of a conversation that is guarded by its turn.
 type writing struct {
 	// out gathers the next frame, size is about what it takes.
 	out  ldlmv2.ServerFrame
@@ -27,8 +27,8 @@ const fillBytes = 64 << 10
 // flush sends all that has gathered, in one frame unless it is much. What ended
 // is told before, or with, the confirmation of the keep-alive at hand.
 func (c *conversation) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	if c.broken {
 		return
 	}
@@ -45,7 +45,7 @@ func (c *conversation) flush() {
 	c.sendOut()
 }
 
-// add puts a notice into the frame. c.mu is held, by flush.
+// add puts a notice into the frame. The caller has the turn.
 func (c *conversation) add(n *Notice) {
 	switch n.Kind {
 	case Answer:
@@ -81,8 +81,8 @@ func (c *conversation) addAnswer(n *Notice) {
 
 // answer answers an operation without the table.
 func (c *conversation) answer(slot uint32, seq uint64, s *ldlmv2.Status) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	delete(c.refusals, ref{slot, seq})
 	a := c.nextAnswer(slot, seq)
 	a.Code, a.Status = s.GetCode(), s
@@ -152,7 +152,7 @@ func sizeOfLabels(labels map[string]string) int {
 	return n
 }
 
-// sendOut sends the frame that has gathered. c.mu is held.
+// sendOut sends the frame that has gathered. The caller has the turn.
 func (c *conversation) sendOut() {
 	if c.size == 0 {
 		return
@@ -172,7 +172,7 @@ func (c *conversation) sendOut() {
 	c.out.Answers, c.size = answers[:0], 0
 }
 
-// send sends a frame. If that fails, the connection is over. c.mu is held.
+// send sends a frame. If that fails, the connection is over. The caller has the turn.
 func (c *conversation) send(f *ldlmv2.ServerFrame) {
 	if c.broken {
 		return
@@ -189,8 +189,8 @@ func (c *conversation) end(s *ldlmv2.Status) {
 	if c.over.Swap(true) {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	c.send(&ldlmv2.ServerFrame{End: s})
 	c.broken = true
 	c.carrier.Finish()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,8 +24,9 @@ type Conn struct {
 
 	writeTimeout time.Duration
 
-	mu sync.Mutex // held while writing, so that frames stay whole
-	// preface goes before the first frame; guarded by mu, as all that follows.
+	// turn is had while writing, so that frames stay whole.
+	turn turn
+	// preface goes before the first frame; guarded by turn, as all that follows.
 	preface string
 	out     []byte
 	// deadline is the write deadline that is set.
@@ -35,6 +35,14 @@ type Conn struct {
 	// may follow.
 	broken error
 }
+
+// turn is a mutex that may be held for long: whoever waits for it waits on a
+// channel, which fake time does not take for being busy.
+type turn chan struct{}
+
+func newTurn() turn      { return make(turn, 1) }
+func (t turn) take()     { t <- struct{}{} }
+func (t turn) giveBack() { <-t }
 
 // Who ended a connection.
 const (
@@ -50,7 +58,9 @@ const keptOut = 16 << 10
 // A write that the other side does not take for writeTimeout, or up to twice as
 // long, ends the connection; 0 waits for ever.
 func NewConn(c net.Conn, writeTimeout time.Duration) *Conn {
-	return &Conn{conn: c, in: reader{src: c, limit: MaxFrameBytes}, writeTimeout: writeTimeout}
+	return &Conn{
+		conn: c, in: reader{src: c, limit: MaxFrameBytes}, writeTimeout: writeTimeout, turn: newTurn(),
+	}
 }
 
 // NewClientConn returns the client's end of a fresh connection. The preface
@@ -107,22 +117,22 @@ func (c *Conn) Buffered() bool {
 
 // WriteServer writes a frame.
 func (c *Conn) WriteServer(f *ldlmv2.ServerFrame) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	return c.writeFrame(func(b []byte) []byte { return AppendServer(b, f) })
 }
 
 // WriteClient writes a frame.
 func (c *Conn) WriteClient(f *ldlmv2.ClientFrame) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	return c.writeFrame(func(b []byte) []byte { return AppendClient(b, f) })
 }
 
 // WriteFrames writes bytes that are whole frames with their lengths.
 func (c *Conn) WriteFrames(b []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	if c.preface == "" {
 		return c.write(b)
 	}
@@ -131,7 +141,7 @@ func (c *Conn) WriteFrames(b []byte) error {
 	return c.write(b)
 }
 
-// writeFrame writes what appendFrame appends, with its length. c.mu is held.
+// writeFrame writes what appendFrame appends, with its length. The caller has the turn.
 func (c *Conn) writeFrame(appendFrame func([]byte) []byte) error {
 	at := len(c.preface)
 	b := append(c.out[:0], c.preface...)
@@ -198,8 +208,8 @@ func (c *Conn) Close() error {
 func (c *Conn) Finish(patience time.Duration) error {
 	c.ended.CompareAndSwap(nobody, us)
 	c.finished.Store(true)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.giveBack()
 	if c.broken == nil {
 		c.broken = net.ErrClosed
 	}

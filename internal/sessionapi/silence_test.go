@@ -1,0 +1,97 @@
+package sessionapi_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
+)
+
+func TestASilentClientIsGivenUpAtHalfItsTTL(t *testing.T) {
+	for _, ttl := range []time.Duration{2 * time.Second, 10 * time.Second, 60 * time.Second} {
+		t.Run(ttl.String(), func(t *testing.T) {
+			inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
+				c := w.dial()
+				c.open(func(h *ldlmv2.Hello) { h.TtlUs = ttl.Microseconds() })
+				c.gets(ok, acquire(0, 1, "x", 0))
+				start := time.Now()
+				s := c.end()
+				if took := time.Since(start); took < ttl/2-time.Second || took > ttl/2 {
+					t.Errorf("given up after %v, want %v", took, ttl/2)
+				}
+				if s.GetCode() != ldlmv2.Code_CODE_UNAVAILABLE || !strings.Contains(s.GetMessage(), "keep-alive") {
+					t.Errorf("sent away with %v", s)
+				}
+				<-c.served
+				synctest.Wait()
+				v, there := w.view(c.session)
+				if left := time.Duration(v.Left) * time.Microsecond; !there || v.Attached || left > ttl/2 || left < ttl/2-time.Second {
+					t.Errorf("the session is %+v, want %v left", v, ttl/2)
+				}
+				time.Sleep(ttl/2 + time.Second)
+				if _, there := w.view(c.session); there {
+					t.Error("the session outlives its ttl")
+				}
+			})
+		})
+	}
+}
+
+func TestKeepAlivesKeepASessionAlive(t *testing.T) {
+	inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
+		c := w.dial()
+		c.open()
+		c.gets(ok, acquire(0, 1, "x", 0))
+		for n := range uint64(100) {
+			time.Sleep(4 * time.Second)
+			c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: n, ValidForUs: 1}})
+			if k := c.next().GetKeepAlive(); k.GetNumber() != n || k.GetValidForUs() != 8_928_571 {
+				t.Fatalf("keep-alive %d is answered by %v", n, k)
+			}
+		}
+		c.gets(held, acquire(1, 1, "x", 0))
+	})
+}
+
+func TestOperationsAreNoKeepAlives(t *testing.T) {
+	inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
+		c := w.dial()
+		c.open()
+		start := time.Now()
+		ended := false
+		for seq := uint64(1); !ended; seq++ {
+			time.Sleep(100 * time.Millisecond)
+			c.send(&ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(0, seq, "x", 0)}})
+			ended = c.next().GetEnd() != nil
+		}
+		if took := time.Since(start); took < 4*time.Second || took > 6*time.Second {
+			t.Errorf("given up after %v, want 5s", took)
+		}
+		c.conn.Close()
+	})
+}
+
+func TestGivingUpDoesNotWaitForWhoDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNode{submit: prompt, links: make(chan *fakeLink, 1), ttl: 2 * lock.Second}
+		s := sessionapi.New(sessionapi.Config{Node: n, Immediate: true})
+		defer s.Close()
+		c := dial(t, s)
+		c.open()
+		l := <-n.links
+		c.stopReading()
+		synctest.Wait()
+		l.put(sessionapi.Notice{Kind: sessionapi.Lost, Name: "x", Token: 1}) // blocks who writes
+		time.Sleep(1100 * time.Millisecond)
+		l.mu.Lock()
+		if len(l.detached) == 0 || l.detached[0] > 1100*time.Millisecond {
+			t.Errorf("after half the ttl the node was told %v", l.detached)
+		}
+		l.mu.Unlock()
+		<-c.served
+	})
+}
