@@ -20,9 +20,12 @@ type connection struct {
 	net.Conn
 	// security is what the credentials inside found out; nil in plain text.
 	security credentials.AuthInfo
-	// writeTimeout bounds a write: a client that sends and never reads would
-	// otherwise let its answers pile up here.
+	// writeTimeout bounds a write.
 	writeTimeout time.Duration
+	// writing has room for one, which a write takes; writingSince is when it
+	// began, in nanoseconds of Unix time, 0 between writes.
+	writing      chan struct{}
+	writingSince atomic.Int64
 
 	// byPeer is set when the other side has ended the connection.
 	byPeer atomic.Bool
@@ -57,8 +60,17 @@ func connectionOf(ctx context.Context) *connection {
 // remote is where the connection comes from.
 func (c *connection) remote() string { return c.RemoteAddr().String() }
 
-// Read notes when the other side has ended the connection.
+// slowWrite is how long a write may take before nothing more is read.
+const slowWrite = 20 * time.Millisecond
+
+// Read notes when the other side has ended the connection. From a client that
+// does not take its answers nothing more is read meanwhile, for they would pile
+// up here.
 func (c *connection) Read(b []byte) (int, error) {
+	if since := c.writingSince.Load(); since != 0 && time.Now().UnixNano()-since > int64(slowWrite) {
+		c.writing <- struct{}{}
+		<-c.writing
+	}
 	n, err := c.Conn.Read(b)
 	if err != nil {
 		c.note(err)
@@ -68,7 +80,12 @@ func (c *connection) Read(b []byte) (int, error) {
 
 // Write gives up, and ends the connection, if the other side does not read.
 func (c *connection) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	now := time.Now()
+	c.writingSince.Store(now.UnixNano())
+	defer c.writingSince.Store(0)
+	if err := c.SetWriteDeadline(now.Add(c.writeTimeout)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(b)
@@ -138,7 +155,7 @@ type identity struct {
 
 // ServerHandshake secures a connection and wraps it.
 func (i *identity) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c := &connection{Conn: raw, writeTimeout: i.writeTimeout}
+	c := &connection{Conn: raw, writeTimeout: i.writeTimeout, writing: make(chan struct{}, 1)}
 	if i.inner != nil {
 		var err error
 		if c.Conn, c.security, err = i.inner.ServerHandshake(raw); err != nil {

@@ -25,6 +25,8 @@ type registrar struct {
 	server *Server
 	// guarded services need the password.
 	guarded bool
+	// plain is the name of a stream that sees to all that by itself.
+	plain string
 }
 
 // RegisterService registers a service. Calls of one message and streams differ
@@ -38,7 +40,9 @@ func (g registrar) RegisterService(sd *grpc.ServiceDesc, impl any) {
 		d.Streams = append(d.Streams, grpc.StreamDesc{StreamName: m.MethodName, Handler: g.unary(m)})
 	}
 	for _, s := range sd.Streams {
-		s.Handler = g.stream(s.Handler)
+		if s.StreamName != g.plain {
+			s.Handler = g.stream(s.Handler)
+		}
 		d.Streams = append(d.Streams, s)
 	}
 	g.Server.RegisterService(&d, impl)
@@ -47,7 +51,7 @@ func (g registrar) RegisterService(sd *grpc.ServiceDesc, impl any) {
 // undeliverable is a service that takes back what an answer gave when the
 // answer could not be handed over.
 type undeliverable interface {
-	undelivered(ctx context.Context, method string, reply any)
+	undelivered(ctx context.Context, request, reply any)
 }
 
 // unary is the handler of a call of one message.
@@ -57,13 +61,18 @@ func (g registrar) unary(m *grpc.MethodDesc) grpc.StreamHandler {
 		if err := g.admit(ctx); err != nil {
 			return err
 		}
-		reply, err := m.Handler(impl, ctx, stream.RecvMsg, nil)
+		var request any
+		receive := func(m any) error {
+			request = m
+			return stream.RecvMsg(m)
+		}
+		reply, err := m.Handler(impl, ctx, receive, nil)
 		if err != nil {
 			return err
 		}
 		if err = stream.SendMsg(reply); err != nil {
 			if u, ok := impl.(undeliverable); ok {
-				u.undelivered(ctx, m.MethodName, reply)
+				u.undelivered(ctx, request, reply)
 			}
 		}
 		return err

@@ -39,7 +39,11 @@ func open(t *testing.T, change ...func(*node.Config, *grpcapi.Config)) *house {
 	if err != nil {
 		t.Fatalf("open the node: %v", err)
 	}
-	cfg.Node = below{n}
+	if m, ok := cfg.Node.(*moody); ok {
+		m.Node = below{n}
+	} else {
+		cfg.Node = below{n}
+	}
 	h := &house{t: t, node: n, server: grpcapi.New(cfg), pipe: bufconn.Listen(1 << 16), served: make(chan error, 2)}
 	h.serve(h.pipe)
 	t.Cleanup(h.close)

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -28,6 +29,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Node carries commands out. Needed.
 	Node Node
+	// Sessions holds conversations of the session protocol that come as gRPC
+	// streams. Default: there are none.
+	Sessions Sessions
 	// Passwords says who may come in. Default: everybody.
 	Passwords sessionapi.Passwords
 	// Credentials secure connections. Default: plain text.
@@ -71,22 +75,25 @@ const (
 // concurrent use.
 type Server struct {
 	// Constant once made.
-	log       *slog.Logger
-	node      Node
-	passwords sessionapi.Passwords
-	onEnd     lock.OnEnd
-	grpc      *grpc.Server
-	health    *health.Server
+	log           *slog.Logger
+	node          Node
+	conversations Sessions
+	passwords     sessionapi.Passwords
+	onEnd         lock.OnEnd
+	grpc          *grpc.Server
+	health        *health.Server
 
 	// stopping ends with the server; streams that never end by themselves end
 	// with it.
 	stopping context.Context
 	stop     context.CancelFunc
 
-	// draining is set when nothing new is acquired any more.
+	// draining is set when nothing new is acquired any more; then drained ends.
 	draining atomic.Bool
-	// sessions are the goroutines of sessions.
-	sessions sync.WaitGroup
+	drained  context.Context
+	drain    context.CancelFunc
+	// tasks are the goroutines of sessions and conversations.
+	tasks sync.WaitGroup
 
 	// mu guards what follows; it is held for a few assignments, or while the
 	// sessions are walked once.
@@ -98,8 +105,8 @@ type Server struct {
 // New makes a server. It serves when it is given a listener.
 func New(cfg Config) *Server {
 	s := &Server{
-		log: cfg.Logger, node: cfg.Node, passwords: cfg.Passwords, onEnd: lock.OnEndAlways,
-		health: health.NewServer(), open: map[*session]struct{}{},
+		log: cfg.Logger, node: cfg.Node, conversations: cfg.Sessions, passwords: cfg.Passwords,
+		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -111,6 +118,7 @@ func New(cfg Config) *Server {
 		s.onEnd = lock.OnEndDisown
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.drained, s.drain = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(options(&cfg)...)
 	s.register(&cfg)
 	return s
@@ -146,13 +154,14 @@ func options(cfg *Config) []grpc.ServerOption {
 
 // register puts the services into the gRPC server. Health alone needs no password.
 func (s *Server) register(cfg *Config) {
-	g := registrar{s.grpc, s, true}
+	g := registrar{Server: s.grpc, server: s, guarded: true, plain: "Session"}
 	ldlmv1.RegisterLDLMServer(g, &v1{Server: s})
+	ldlmv2.RegisterLDLMServer(g, &v2{Server: s})
 	if !cfg.NoReflection {
 		reflection.Register(g)
 	}
-	healthpb.RegisterHealthServer(registrar{s.grpc, s, false}, s.health)
-	for name := range s.grpc.GetServiceInfo() {
+	healthpb.RegisterHealthServer(registrar{Server: s.grpc, server: s}, s.health)
+	for _, name := range []string{ldlmv1.LDLM_ServiceDesc.ServiceName, ldlmv2.LDLM_ServiceDesc.ServiceName} {
 		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}
 }
@@ -162,13 +171,15 @@ func (s *Server) register(cfg *Config) {
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
 // Drain begins the end. Health turns to not serving; nothing new is acquired;
-// calls of the first protocol that wait are cancelled in the table and answered
-// Unavailable; releases and renewals are still carried out. From now on the ends
-// of connections are not reported to the node: the server's end is not that of
+// calls that wait are answered Unavailable, those of the first protocol and those
+// that nobody can ask again after having been cancelled in the table. Releases
+// and renewals are still carried out. From now on the ends of connections of the
+// first protocol are not reported to the node: the server's end is not that of
 // its clients' sessions. There is no way back.
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.health.Shutdown()
+	s.drain()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for x := range s.open {
@@ -190,7 +201,7 @@ func (s *Server) Stop(ctx context.Context) {
 	if !stay() {
 		<-cut
 	}
-	s.sessions.Wait()
+	s.tasks.Wait()
 }
 
 // track and untrack keep the list of sessions that calls can be made on.

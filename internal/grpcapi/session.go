@@ -46,7 +46,7 @@ func (s *Server) sessionOf(ctx context.Context, c *connection) (*session, error)
 	if x == nil {
 		x = s.newSession(c)
 		c.session = x
-		s.sessions.Go(x.run)
+		s.tasks.Go(x.run)
 	}
 	c.mu.Unlock()
 	select {

@@ -178,9 +178,14 @@ func (v *v1) session(ctx context.Context) (*session, error) {
 }
 
 // undelivered gives a grant back whose answer could not be handed over.
-func (v *v1) undelivered(ctx context.Context, method string, reply any) {
-	r, ok := reply.(*ldlmv1.LockResponse)
-	if !ok || !r.GetLocked() || method == "Renew" || method == "RefreshLock" {
+func (v *v1) undelivered(ctx context.Context, request, reply any) {
+	switch request.(type) {
+	case *ldlmv1.LockRequest, *ldlmv1.TryLockRequest:
+	default:
+		return
+	}
+	r := reply.(*ldlmv1.LockResponse)
+	if !r.GetLocked() {
 		return
 	}
 	x, err := v.session(context.WithoutCancel(ctx))

@@ -1,0 +1,164 @@
+package grpcapi
+
+import (
+	"context"
+	"log/slog"
+
+	"google.golang.org/protobuf/proto"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
+)
+
+const (
+	// defaultPage and maxPage bound the entries of a page.
+	defaultPage, maxPage = 100, 1000
+	// pageBytes is about what a page may take; at least one entry is in it.
+	// Clients take 4 MiB at once.
+	pageBytes = 1 << 20
+	// readAtOnce is how many entries are read at once, not knowing their size.
+	readAtOnce = 64
+)
+
+// List returns a page of locks.
+func (v *v2) List(ctx context.Context, r *ldlmv2.ListRequest) (*ldlmv2.ListResponse, error) {
+	f := lock.LockFilter{Prefix: r.GetPrefix()}
+	switch r.GetState() {
+	case ldlmv2.LockState_LOCK_STATE_UNSPECIFIED:
+	case ldlmv2.LockState_LOCK_STATE_HELD:
+		f.State = lock.HeldState
+	case ldlmv2.LockState_LOCK_STATE_CONTENDED:
+		f.State = lock.ContendedState
+	case ldlmv2.LockState_LOCK_STATE_IDLE:
+		f.State = lock.IdleState
+	default:
+		return nil, invalid("state", 0, "unknown")
+	}
+	locks, next, err := page(r.GetCursor(), r.GetLimit(), sessionapi.LockOf,
+		func(after uint64, limit int) ([]lock.LockView, uint64, error) {
+			return v.node.List(ctx, f, after, limit)
+		})
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	return &ldlmv2.ListResponse{Locks: locks, NextCursor: next}, nil
+}
+
+// ListSessions returns a page of sessions.
+func (v *v2) ListSessions(
+	ctx context.Context, r *ldlmv2.ListSessionsRequest,
+) (*ldlmv2.ListSessionsResponse, error) {
+	sessions, next, err := page(r.GetCursor(), r.GetLimit(), sessionapi.SessionOf,
+		func(after uint64, limit int) ([]lock.SessionView, uint64, error) {
+			views, next, err := v.node.Sessions(ctx, lock.SessionNumber(after), limit)
+			return views, uint64(next), err
+		})
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	return &ldlmv2.ListSessionsResponse{Sessions: sessions, NextCursor: next}, nil
+}
+
+// page reads entries from a place on until there are enough of them, or enough
+// bytes.
+func page[V any, M proto.Message](
+	after uint64, limit uint32, write func(*V) M, read func(after uint64, limit int) ([]V, uint64, error),
+) ([]M, uint64, error) {
+	want := defaultPage
+	if limit > 0 {
+		want = int(min(limit, maxPage))
+	}
+	var all []M
+	bytes, step := 0, readAtOnce
+	for len(all) < want {
+		views, next, err := read(after, min(step, want-len(all)))
+		if err != nil {
+			return nil, 0, err
+		}
+		some, size := make([]M, len(views)), 0
+		for i := range views {
+			some[i] = write(&views[i])
+			size += proto.Size(some[i])
+		}
+		if bytes+size > pageBytes && len(all)+len(some) > 1 {
+			if step == 1 {
+				break
+			}
+			step = max(1, step/2)
+			continue
+		}
+		all, bytes, after = append(all, some...), bytes+size, next
+		if next == 0 {
+			break
+		}
+	}
+	return all, after, nil
+}
+
+// Get returns one lock.
+func (v *v2) Get(ctx context.Context, r *ldlmv2.GetRequest) (*ldlmv2.GetResponse, error) {
+	view, found, err := v.node.Lookup(ctx, r.GetName())
+	switch {
+	case err != nil:
+		return nil, v.failed(ctx, err)
+	case !found:
+		return nil, refusal(&lock.Outcome{Code: lock.NotFound})
+	}
+	l := sessionapi.LockOf(&view)
+	l.Holders, l.Waiters = fitting(l.Holders), fitting(l.Waiters)
+	return &ldlmv2.GetResponse{Lock: l}, nil
+}
+
+// fitting cuts a list off where its messages take too much.
+func fitting[M proto.Message](list []M) []M {
+	bytes := 0
+	for i, m := range list {
+		if bytes += proto.Size(m); bytes > pageBytes {
+			return list[:i]
+		}
+	}
+	return list
+}
+
+// ForceRelease ends a hold against its holder's will.
+func (v *v2) ForceRelease(
+	ctx context.Context, r *ldlmv2.ForceReleaseRequest,
+) (*ldlmv2.ForceReleaseResponse, error) {
+	o, err := v.call(ctx, &lock.ForceRelease{
+		Name: r.GetName(), Token: lock.Token(r.GetToken()), Reason: r.GetReason(), Wait: r.GetWait(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.force(ctx, "Forced release", slog.String("lock", r.GetName()), slog.Uint64("token", r.GetToken()),
+		slog.String("reason", r.GetReason()), slog.Bool("wait", r.GetWait()))
+	return &ldlmv2.ForceReleaseResponse{MayBelieveUs: int64(o.MayBelieve), Ended: o.Count > 0}, nil
+}
+
+// KillSession ends a session against its client's will.
+func (v *v2) KillSession(
+	ctx context.Context, r *ldlmv2.KillSessionRequest,
+) (*ldlmv2.KillSessionResponse, error) {
+	o, err := v.call(ctx, &lock.Kill{Session: lock.SessionNumber(r.GetSession()), Reason: r.GetReason()})
+	if err != nil {
+		return nil, err
+	}
+	v.force(ctx, "Session killed", slog.Uint64("session", r.GetSession()), slog.String("reason", r.GetReason()),
+		slog.Int("num_locks", o.Count))
+	return &ldlmv2.KillSessionResponse{MayBelieveUs: int64(o.MayBelieve)}, nil
+}
+
+// Resize changes the size of a lock.
+func (v *v2) Resize(ctx context.Context, r *ldlmv2.ResizeRequest) (*ldlmv2.ResizeResponse, error) {
+	if _, err := v.call(ctx, &lock.Resize{Name: r.GetName(), Size: r.GetSize()}); err != nil {
+		return nil, err
+	}
+	v.force(ctx, "Lock resized", slog.String("lock", r.GetName()), slog.Uint64("size", uint64(r.GetSize())))
+	return &ldlmv2.ResizeResponse{}, nil
+}
+
+// force logs what was done against somebody's will, and from where.
+func (v *v2) force(ctx context.Context, msg string, attrs ...slog.Attr) {
+	v.log.LogAttrs(ctx, slog.LevelWarn, msg, append(attrs, slog.String("client_addr", remoteOf(ctx)))...)
+}
