@@ -1,0 +1,70 @@
+package main
+
+// holdFaults break tokens, fences, keys and the ends of holds.
+func holdFaults() []fault {
+	return []fault{
+		{"the token does not grow", "grant.go", "	t.token++\n	g.token", "	g.token"},
+		{"the birth sets the token back", "admin.go",
+			"	t.token = max(t.token, Token(c.Wall))",
+			"	t.token = Token(c.Wall)"},
+		{"the fence is not set", "grant.go", "		l.fence = g.token\n", "		_ = l.fence\n"},
+		{"a shared grant moves the fence", "grant.go",
+			"	if w.mode == Exclusive && w.permits == l.size {",
+			"	if w.permits == l.size {"},
+		{"a forgotten lock forgets its fence", "locks.go",
+			"	t.fenceFloor = max(t.fenceFloor, l.fence)\n",
+			""},
+		{"a key opens other locks", "release.go",
+			"	id := t.holdByKey(lock, h.Key)\n",
+			`	id := t.holdByKey(lock, h.Key)
+	for other := lockID(1); id == 0 && other < t.locks.end(); other++ {
+		if t.locks.at(other).live {
+			id = t.holdByKey(other, h.Key)
+		}
+	}
+`},
+		{"a token releases another's hold", "release.go",
+			"id != 0 && t.holds.at(id).session != sid {",
+			"id == 0 {"},
+		{"a token releases outside sessions", "release.go",
+			"h.Token != 0 && sid != t.outside {",
+			"h.Token != 0 {"},
+		{"a delay can be released", "release.go",
+			"	if id == 0 || t.holds.at(id).is(holdDelay) {",
+			"	if id == 0 {"},
+		{"one key opens two holds of a lock", "acquire.go",
+			"		case t.holdByKey(id, c.Key) != 0:",
+			"		case t.holdByKey(id, c.Key) != 0 && l.size == 1:"},
+		{"a large lock forgets a hold with a key twice given", "locks.go",
+			"	if c.twins > 0 {",
+			"	if c.twins > 1<<30 {"},
+		{"the lock delay is ignored", "end.go",
+			"	if involuntary && delay > 0 && h.is(holdDelivered) {",
+			"	if involuntary && delay > Minute && h.is(holdDelivered) {"},
+		{"a hold that nobody knew of has a delay", "end.go",
+			"	if involuntary && delay > 0 && h.is(holdDelivered) {",
+			"	if involuntary && delay > 0 {"},
+		{"a release has a delay", "end.go",
+			"	if involuntary && delay > 0 && h.is(holdDelivered) {",
+			"	if delay > 0 && h.is(holdDelivered) {"},
+		{"a resumed client was not told of its holds", "session.go",
+			"		t.openHold(h).flags |= holdDelivered\n",
+			"		t.openHold(h)\n"},
+		{"a revoked hold is renewable", "release.go",
+			"		case h.is(holdRevoked):\n			return Outcome{Code: Revoked}\n",
+			""},
+		{"revoking lengthens a lease", "admin.go",
+			"h.deadline == 0 || h.deadline > end {",
+			"true {"},
+		{"a forced release takes any token", "admin.go",
+			"	id := t.holdByToken(lock, c.Token)\n	if id == 0 {\n",
+			"	id := t.locks.at(lock).firstHold\n	if id == 0 {\n"},
+		{"all of a grant is one", "release.go", "	if !all {\n		return t.grouped", "	if true {\n		return t.grouped"},
+		{"a value replaces the whole note", "release.go",
+			"			*e.note = *old.note\n",
+			"			_ = old.note\n"},
+		{"a value loses the lock delay", "release.go",
+			"			e.lockDelay, e.requestID = old.lockDelay, old.requestID\n",
+			"			e.requestID = old.requestID\n"},
+	}
+}

@@ -1,0 +1,97 @@
+// Command faults breaks the lock table on purpose, one deliberate fault at a time,
+// and wants the package's tests to notice each:
+//
+//	go run ./internal/lock/faults
+//
+// A fault is a piece of text of one file and what stands there instead. Nothing in
+// the working copy is changed: the compiler is given the broken file as an overlay.
+// The program fails if a fault survives, if one does not apply any more, or if the
+// broken package does not build, which proves nothing.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(1)
+	}
+}
+
+// run parses the arguments and tries all faults, or those whose names contain the
+// text given with -only.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
+	only := flags.String("only", "", "try only faults whose names contain this")
+	jobs := flags.Int("jobs", 1, "how many are tried at a time")
+	limit := flags.Duration("limit", 2*time.Minute, "how long the tests may run with one fault")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	lab, err := newLab(*limit)
+	if err != nil {
+		return err
+	}
+	defer lab.close()
+	var chosen []fault
+	for _, f := range allFaults() {
+		if strings.Contains(f.name, *only) {
+			chosen = append(chosen, f)
+		}
+	}
+	if len(chosen) == 0 {
+		return fmt.Errorf("no fault has %q in its name", *only)
+	}
+	if v := lab.try(ctx, fault{name: "none"}); v.state != survived {
+		return fmt.Errorf("the tests fail without any fault: %s", v.text)
+	}
+	return report(out, chosen, lab.tryAll(ctx, chosen, *jobs))
+}
+
+// report prints a table and returns an error if one of the faults was not caught.
+func report(out io.Writer, faults []fault, verdicts []verdict) error {
+	bad := 0
+	for i, v := range verdicts {
+		if v.state != caught {
+			bad++
+		}
+		fmt.Fprintf(out, "%-9s  %-46s  %5.1fs  %s\n", v.state, faults[i].name, v.took.Seconds(), v.text)
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d faults were not caught", bad, len(faults))
+	}
+	_, err := fmt.Fprintf(out, "all %d faults were caught\n", len(faults))
+	return err
+}
+
+// tryAll tries faults, so many at a time, and returns a verdict for each.
+func (l *lab) tryAll(ctx context.Context, faults []fault, jobs int) []verdict {
+	verdicts := make([]verdict, len(faults))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range max(jobs, 1) {
+		workers.Go(func() {
+			for i := range next {
+				verdicts[i] = l.try(ctx, faults[i])
+			}
+		})
+	}
+	for i := range faults {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return verdicts
+}
