@@ -58,7 +58,6 @@ func (n *Node) settle(s *lock.Settled, index uint64) {
 		session: s.Session, slot: s.Slot, seq: s.Seq, id: s.RequestID, attach: s.Attach, attempt: s.Attempt,
 	}
 	if w := n.waiters[name]; w != nil {
-		delete(n.waiters, name)
 		w.settle(&s.Outcome)
 		return
 	}
@@ -148,10 +147,7 @@ func (r *releases) own(e *lock.Event) bool {
 			r.next = 0
 		}
 		if c, ok := r.commands[r.next].(*lock.Release); ok && c.Session == e.Session && namesHold(&c.Hold, e) {
-			if !c.All {
-				r.next++
-			}
-			return true
+			return true // it may name more holds
 		}
 		r.next++
 	}

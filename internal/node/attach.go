@@ -105,8 +105,12 @@ func (n *Node) nextBeat() *lock.Beat {
 // caller knows. The data directory, if there is one, is this process's own, so
 // an earlier life is certainly over.
 func (n *Node) join(ctx context.Context, known lock.Incarnation) (lock.Outcome, error) {
-	n.joining.Lock()
-	defer n.joining.Unlock()
+	select {
+	case n.joining <- struct{}{}:
+	case <-ctx.Done():
+		return lock.Outcome{}, refused(ctx.Err())
+	}
+	defer func() { <-n.joining }()
 	if in := n.Incarnation(); in != known {
 		return lock.Outcome{Incarnation: in}, nil
 	}

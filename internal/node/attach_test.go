@@ -139,6 +139,35 @@ func TestJoinsAgain(t *testing.T) {
 	})
 }
 
+// Many who come at once need one new incarnation; who cannot wait for it is refused.
+func TestJoinsOnceForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		h.call(&lock.EndMember{Incarnation: h.Incarnation(), Own: true})
+		since := h.desk.len()
+		h.desk.rule(only(&lock.Join{}, gather))
+		links := make(chan *Link, 5)
+		for i := range cap(links) {
+			go func() { links <- h.link(byte(i + 1)) }()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, _, err := h.Attach(ctx, &lock.Open{Secret: lock.SecretHash{99}})
+		wantError(t, err, journal.ErrRefused, context.DeadlineExceeded)
+		h.desk.rule(nil)
+		h.desk.flush()
+		for range cap(links) {
+			if l := <-links; l.Reason() != nil {
+				t.Errorf("a link ended: %v", l.Reason())
+			}
+		}
+		if n := h.desk.count(since, &lock.Join{}); n != 1 {
+			t.Errorf("joined %d times, want once", n)
+		}
+	})
+}
+
 // A member whose end is applied here ends its links; their sessions are resumed
 // in a new incarnation.
 func TestEndOfMemberEndsLinks(t *testing.T) {

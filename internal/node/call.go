@@ -28,7 +28,7 @@ type waiter struct {
 	settled chan lock.Outcome // room for one
 }
 
-// register enters a waiter for a request; leave takes it out again.
+// register enters a waiter for a request. It stays until leave, settled or not.
 func (n *Node) register(c *lock.Caller) (w *waiter) {
 	w = &waiter{settled: make(chan lock.Outcome, 1), name: requestName{
 		session: c.Session, slot: c.Slot, seq: c.Seq, id: c.RequestID, attach: c.Attach, attempt: c.Attempt,
@@ -40,7 +40,7 @@ func (n *Node) register(c *lock.Caller) (w *waiter) {
 	return w
 }
 
-// leave takes a waiter out, if it was not settled before.
+// leave takes a waiter out.
 func (n *Node) leave(w *waiter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

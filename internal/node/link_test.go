@@ -131,43 +131,6 @@ func TestSessionEnd(t *testing.T) {
 	}
 }
 
-// A newer link of the same session ends the older one, on which nothing may
-// leave any more.
-func TestNewerLinkSupersedes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := openHouse(t, Config{})
-		older := h.link(1)
-		o := h.acquire(older, 0, "a")
-		holder := h.link(2)
-		h.acquire(holder, 0, "b")
-		h.submit(older, queue(older, 1, 1, "b"))
-		newer, resumed, err := h.Resume(context.Background(), &lock.Resume{
-			Session: older.Session(), Secret: lock.SecretHash{1},
-		})
-		if err != nil || resumed.Alive == nil || len(resumed.Alive.Tokens) != 1 || resumed.Alive.Tokens[0] != o.Token {
-			t.Fatalf("resume: %+v, %v; want the hold %d alive", resumed, err, o.Token)
-		}
-		<-older.Ended()
-		wantError(t, older.Reason(), ErrSuperseded)
-		if _, ok := older.Confirm(); ok {
-			t.Error("a keep-alive on the older connection was confirmed")
-		}
-		// What was asked on the older connection is told on the newer one.
-		h.call(&lock.Kill{Session: holder.Session()})
-		wantNotices(t, h.await(newer), fmt.Sprintf("answer 1/1 code %d; ", lock.OK))
-		wantNotices(t, older.Take(nil), "")
-		before := h.desk.len()
-		older.Detach(0, true)
-		synctest.Wait()
-		if n := h.desk.count(before, &lock.Detach{}); n != 0 {
-			t.Error("the end of a superseded connection was proposed")
-		}
-		if err := newer.Reason(); err != nil {
-			t.Errorf("the newer link ended: %v", err)
-		}
-	})
-}
-
 // After Detach nothing leaves the mailbox and nothing is confirmed, even before
 // the table knows; then the session runs out.
 func TestDetach(t *testing.T) {

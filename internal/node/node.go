@@ -34,9 +34,9 @@ type Node struct {
 	// wakeTimekeeper and wakeBeater have room for one.
 	wakeTimekeeper, wakeBeater chan struct{}
 
-	// joining is held while a new incarnation is proposed, so that one is
+	// joining has a token while a new incarnation is proposed, so that one is
 	// enough for everybody who needs it.
-	joining sync.Mutex
+	joining chan struct{}
 
 	// mu is held for one Apply, or for one read of bounded size: nothing waits
 	// under it. Mailboxes, ring and clerk have mutexes of their own, taken
@@ -61,7 +61,7 @@ func Open(cfg Config, open func(journal.Machine) (journal.Journal, error)) (*Nod
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, herald: newHerald(cfg.EventBacklog), clerk: newClerk(), keys: &keySource{},
-		wakeTimekeeper: make(chan struct{}, 1), wakeBeater: make(chan struct{}, 1),
+		wakeTimekeeper: make(chan struct{}, 1), wakeBeater: make(chan struct{}, 1), joining: make(chan struct{}, 1),
 		table: lock.New(), clock: clock{limit: cfg.StallLimit},
 		links: map[lock.SessionNumber]*Link{}, waiters: map[requestName]*waiter{},
 	}
