@@ -221,14 +221,15 @@ func TestAnswersWhenTheNodeFails(t *testing.T) {
 				return prompt(l, commands)
 			}}
 			withFake(t, n, sessionapi.Config{Immediate: tt.immediate}, func(t *testing.T, c *client, l *fakeLink) {
-				c.ask(acquire(0, 1, "x", 0), &ldlmv2.Op{Slot: 1, Seq: 1})
+				ops := everyOp()
+				c.ask(ops...)
 				answers := c.next().GetAnswers()
-				if len(answers) != 2 {
-					t.Fatalf("answers %v", answers)
+				if len(answers) != len(ops) {
+					t.Fatalf("%d answers to %d operations", len(answers), len(ops))
 				}
-				for _, a := range answers {
-					if a.GetCode() != tt.code || a.GetStatus().GetEnding() != tt.ending || a.GetSeq() != 1 {
-						t.Errorf("answered by %v", a)
+				for i, a := range answers {
+					if a.GetCode() != tt.code || a.GetStatus().GetEnding() != tt.ending || a.GetSlot() != uint32(i) || a.GetSeq() != 1 {
+						t.Errorf("operation %d is answered by %v", i, a)
 					}
 				}
 				fails = false
@@ -236,6 +237,20 @@ func TestAnswersWhenTheNodeFails(t *testing.T) {
 				c.send(&ldlmv2.ClientFrame{Close: &ldlmv2.CloseSession{}})
 			})
 		})
+	}
+}
+
+// everyOp returns an operation of each kind, one that says nothing included.
+func everyOp() []*ldlmv2.Op {
+	return []*ldlmv2.Op{
+		acquire(0, 1, "x", 0),
+		{Slot: 1, Seq: 1},
+		{Slot: 2, Seq: 1, AcquireAll: &ldlmv2.AcquireAll{Items: []*ldlmv2.Item{{Name: "x"}}, Note: &ldlmv2.Note{Labels: map[string]string{"a": "b"}}}},
+		release(3, 1, "x", 1),
+		{Slot: 4, Seq: 1, Renew: &ldlmv2.Renew{Name: "x"}},
+		{Slot: 5, Seq: 1, Downgrade: &ldlmv2.Downgrade{Name: "x"}},
+		{Slot: 6, Seq: 1, SetValue: &ldlmv2.SetValue{Name: "x"}},
+		{Slot: 7, Seq: 1, Cancel: &ldlmv2.Cancel{}},
 	}
 }
 

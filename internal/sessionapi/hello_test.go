@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -207,6 +208,27 @@ func TestTheContextsEndIsTheEnd(t *testing.T) {
 			t.Errorf("the client reads %v, want %v", err, io.EOF)
 		}
 	})
+}
+
+func TestAClientOfAUnixSocket(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	if got := sessionapi.Plain(wire.NewConn(far, 0)).Remote(); got != "unix" {
+		t.Errorf("it comes from %q, want unix", got)
+	}
 }
 
 // accepting is a listener of connections in memory.

@@ -243,6 +243,20 @@ func TestLeaseRenewDowngradeAndValue(t *testing.T) {
 	})
 }
 
+func TestAnEndedGrantIsNotAcquiredAgain(t *testing.T) {
+	inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
+		c := w.dial()
+		c.open()
+		op := opOf(func(a *ldlmv2.Acquire) { a.LeaseUs = 1_000_000 })
+		got := c.gets(ok, op)
+		c.next() // the loss
+		a := c.gets(ldlmv2.Code_CODE_ENDED, op)
+		if a.GetToken() != got.GetToken() || a.GetStatus().GetEnded() != ldlmv2.EndReason_END_REASON_EXPIRED || len(a.GetKey()) != 0 {
+			t.Errorf("asked again: %v, first %v", a, got)
+		}
+	})
+}
+
 func TestReleaseByKeyFromAnotherSession(t *testing.T) {
 	inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
 		a, b := w.dial(), w.dial()

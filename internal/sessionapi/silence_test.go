@@ -62,14 +62,21 @@ func TestOperationsAreNoKeepAlives(t *testing.T) {
 		c := w.dial()
 		c.open()
 		start := time.Now()
-		ended := false
-		for seq := uint64(1); !ended; seq++ {
+		for seq := uint64(1); ; seq++ {
 			time.Sleep(100 * time.Millisecond)
-			c.send(&ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(0, seq, "x", 0)}})
-			ended = c.next().GetEnd() != nil
+			if c.conn.WriteClient(&ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(0, seq, "x", 0)}}) != nil {
+				break
+			}
 		}
 		if took := time.Since(start); took < 4*time.Second || took > 6*time.Second {
 			t.Errorf("given up after %v, want 5s", took)
+		}
+		var last *ldlmv2.ServerFrame
+		for f := range c.frames {
+			last = f
+		}
+		if last.GetEnd().GetCode() != ldlmv2.Code_CODE_UNAVAILABLE {
+			t.Errorf("the last frame is %v", last)
 		}
 		c.conn.Close()
 	})
