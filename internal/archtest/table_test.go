@@ -99,15 +99,22 @@ var table = []row{
 	{
 		pkg:     "internal/cli",
 		own:     []string{".", "internal/config", "internal/adminsock"},
-		values:  []string{"internal/lock"},
 		modules: []string{cobra, pflag},
 		wires: []string{
-			"internal/grpcapi", "internal/sessionapi", "internal/wire", "internal/restapi", "internal/web",
-			"internal/redisapi", "internal/auth", "internal/daemon", "internal/metrics",
-			"internal/node", "internal/journal", "internal/journal/memory", "internal/journal/raftlog", "internal/lock", "api/v2",
+			"internal/server", "internal/auth", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
+			"internal/redisapi", "internal/journal/raftlog", "internal/wire", "api/v2",
 		},
 		wiring: []string{"server", "dev"},
-		why:    "the commands are users of the client and of the socket; only those that run a server know its parts, and they only wire them",
+		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
+	},
+	{
+		pkg: "internal/server",
+		own: []string{
+			"internal/grpcapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/node",
+			"internal/journal/memory", "internal/journal", "internal/lock",
+		},
+		values: []string{"internal/journal", "internal/lock"},
+		why:    "puts the parts of a server together and fits the node to the interfaces that they want; nothing else",
 	},
 	{
 		pkg:     "internal/config",
@@ -214,6 +221,10 @@ var table = []row{
 			"time", "os", "io", "net", "sync", "context", "math/rand", "crypto/rand", "log", "runtime", "unsafe",
 		},
 		why: "the same commands give the same table everywhere: no clock, chance, I/O or goroutine",
+	},
+	{
+		pkg: "internal/lock/faults",
+		why: "breaks the source of the table and runs its tests; knows them as files alone",
 	},
 	{
 		pkg:     "internal/sim",
