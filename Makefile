@@ -55,6 +55,10 @@ bench: ## Run the benchmarks of the parts and of bare carriers (BENCH, BENCHTIME
 fuzz: ## Run every fuzz target for a moment (FUZZTIME).
 	@./scripts/fuzz.sh $(FUZZTIME)
 
+.PHONY: faults
+faults: ## Break the table on purpose, many ways, and see the tests fail.
+	$(GO) run ./internal/lock/faults
+
 .PHONY: cross
 cross: ## Build and vet for every platform (PLATFORMS).
 	@set -e; for p in $(PLATFORMS); do \
