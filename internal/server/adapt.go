@@ -1,0 +1,136 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/grpcapi"
+	"github.com/ldlm-io/ldlm/internal/journal"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
+)
+
+// The packages that speak to clients see the node through interfaces of their
+// own, and do not know it. Here is what makes it fit.
+
+// belowSessions is a node as sessionapi wants it.
+type belowSessions struct{ *node.Node }
+
+// Attach implements [sessionapi.Node].
+func (n belowSessions) Attach(ctx context.Context, open *lock.Open) (sessionapi.Link, lock.Outcome, error) {
+	return linkOf(n.Node.Attach(ctx, open))
+}
+
+// Resume implements [sessionapi.Node].
+func (n belowSessions) Resume(ctx context.Context, resume *lock.Resume) (sessionapi.Link, lock.Outcome, error) {
+	return linkOf(n.Node.Resume(ctx, resume))
+}
+
+func linkOf(l *node.Link, o lock.Outcome, err error) (sessionapi.Link, lock.Outcome, error) {
+	if l == nil {
+		return nil, o, refused(err)
+	}
+	return &sessionLink{Link: l}, o, nil
+}
+
+// refused gives an error after which nothing has happened sessionapi's name too.
+func refused(err error) error {
+	if errors.Is(err, journal.ErrRefused) {
+		return fmt.Errorf("%w: %w", sessionapi.ErrRefused, err)
+	}
+	return err
+}
+
+// sessionLink is a link as sessionapi wants it.
+type sessionLink struct {
+	*node.Link
+	// taken and notice belong to Take, and save its allocations.
+	taken  []node.Notice
+	notice sessionapi.Notice
+}
+
+// Submit implements [sessionapi.Link].
+func (l *sessionLink) Submit(ctx context.Context, commands []lock.Command) error {
+	return refused(l.Link.Submit(ctx, commands))
+}
+
+// Take implements [sessionapi.Link].
+func (l *sessionLink) Take(each func(*sessionapi.Notice)) {
+	l.taken = l.Link.Take(l.taken[:0])
+	for i := range l.taken {
+		n := &l.taken[i]
+		kind := sessionapi.Answer
+		switch n.Kind {
+		case node.Answer:
+		case node.Lost:
+			kind = sessionapi.Lost
+		case node.Revoked:
+			kind = sessionapi.Revoked
+		case node.SessionEnd:
+			continue // told by Ended and Why
+		}
+		l.notice = sessionapi.Notice{
+			Kind: kind, Reason: n.Reason, Slot: n.Slot, Seq: n.Seq, Name: n.Name, Token: n.Token, Outcome: &n.Outcome,
+		}
+		each(&l.notice)
+	}
+}
+
+// Why implements [sessionapi.Link].
+func (l *sessionLink) Why() (lock.Code, lock.EndReason) {
+	err := l.Reason()
+	ended := (*node.SessionEndedError)(nil)
+	switch {
+	case errors.As(err, &ended):
+		return lock.SessionLost, ended.Reason
+	case errors.Is(err, node.ErrSuperseded):
+		return lock.Superseded, lock.NotEnded
+	default:
+		return lock.MemberEnded, lock.NotEnded
+	}
+}
+
+// belowGRPC is a node as grpcapi wants it: with interfaces where the node has
+// types of its own.
+type belowGRPC struct{ *node.Node }
+
+// Attach implements [grpcapi.Node].
+func (n belowGRPC) Attach(ctx context.Context, open *lock.Open) (grpcapi.Link, lock.Outcome, error) {
+	link, o, err := n.Node.Attach(ctx, open)
+	if link == nil {
+		return nil, o, err
+	}
+	return link, o, err
+}
+
+// Watch implements [grpcapi.Node].
+func (n belowGRPC) Watch(name, prefix string, after uint64) (grpcapi.Watch, error) {
+	w, err := n.Node.Watch(node.WatchFilter{Name: name, Prefix: prefix}, after)
+	if err != nil {
+		return nil, missed(err)
+	}
+	return watch{w}, nil
+}
+
+// watch is a watch as grpcapi wants it.
+type watch struct{ *node.Watch }
+
+// Next implements [grpcapi.Watch].
+func (w watch) Next(ctx context.Context, each func(*lock.Event, time.Time)) error {
+	events, err := w.Watch.Next(ctx)
+	for i := range events {
+		each(&events[i].Event, events[i].Wall)
+	}
+	return missed(err)
+}
+
+// missed gives an error that says that events were missed grpcapi's name too.
+func missed(err error) error {
+	if errors.Is(err, node.ErrReset) {
+		return errors.Join(grpcapi.ErrReset, err)
+	}
+	return err
+}
