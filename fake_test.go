@@ -8,9 +8,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/clock"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
@@ -295,3 +297,20 @@ func (c *fakeConn) ok(op *ldlmv2.Op) { c.answer(op, ldlmv2.Code_CODE_OK) }
 
 // pass lets fake time go by.
 func pass(d time.Duration) { <-time.After(d) }
+
+// suspendable returns a function that has the client's machine sleep: its clock
+// goes on by so much, and no timer fires.
+func suspendable(c *Client) func(time.Duration) {
+	var slept time.Duration
+	var at clock.Instant
+	c.since = func(i clock.Instant) time.Duration {
+		if slept > 0 && at.Sub(i) >= 0 {
+			return clock.Since(i) + slept
+		}
+		return clock.Since(i)
+	}
+	return func(d time.Duration) {
+		synctest.Wait() // so that nobody looks at the clock meanwhile
+		slept, at = d, clock.Now()
+	}
+}

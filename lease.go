@@ -156,11 +156,16 @@ func (s *session) lookAtLeases(r *received) time.Duration {
 	return never
 }
 
-// expire ends a hold by the client's own clock, and gives back what the server
-// may still see of it. mu is held.
+// expire ends a hold by the client's own clock. What the server still sees of it
+// is given back, unless the client leaves renewals to the program: then the
+// server's time is what counts for everybody else, such as the users of a rate
+// limit, and who has the key may renew it yet. mu is held.
 func (s *session) expire(l *Lock, reason EndReason, r *received) {
 	if s.lose(l, reason) {
 		r.lost = append(r.lost, l)
+	}
+	if reason == ReasonExpired && l.request.noRenewal {
+		return
 	}
 	ca := s.newCall()
 	ca.background = true

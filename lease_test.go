@@ -205,6 +205,22 @@ func TestRenewalThatIsNotAnswered(t *testing.T) {
 	})
 }
 
+// The machine slept past the end of the lease, and the first thing to arrive is
+// the answer to a renewal that was sent before.
+func TestRenewalThatIsAnsweredAfterASuspend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		suspend := suspendable(c)
+		conn, l := openWithLock(t, srv, c, "x", 1, Lease(2800*time.Millisecond))
+		renewal := conn.op()
+		suspend(3 * time.Second)
+		conn.ok(renewal)
+		<-l.Done()
+		wantLost(t, l, ReasonExpired)
+	})
+}
+
 func TestRefusedRenewals(t *testing.T) {
 	for _, test := range []struct {
 		code   ldlmv2.Code

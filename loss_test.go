@@ -9,7 +9,6 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
-	"github.com/ldlm-io/ldlm/internal/clock"
 )
 
 type lockResult struct {
@@ -133,22 +132,14 @@ func TestLossWhileSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
-		var slept time.Duration
-		var sleptAt clock.Instant
-		c.since = func(i clock.Instant) time.Duration {
-			if slept > 0 && sleptAt.Sub(i) >= 0 {
-				return clock.Since(i) + slept
-			}
-			return clock.Since(i)
-		}
+		suspend := suspendable(c)
 		conn, l := openWithLock(t, srv, c, "x", 1)
 		pass(time.Second)
 		if err := l.Err(); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
 		conn.setBeats(false)
-		slept, sleptAt = testTTL, clock.Now()
+		suspend(testTTL)
 		wantLost(t, l, ReasonUnconfirmed)
 	})
 }
@@ -158,19 +149,11 @@ func TestAnswersAfterSuspendDoNotRevive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
-		var slept time.Duration
-		var sleptAt clock.Instant
-		c.since = func(i clock.Instant) time.Duration {
-			if slept > 0 && sleptAt.Sub(i) >= 0 {
-				return clock.Since(i) + slept
-			}
-			return clock.Since(i)
-		}
+		suspend := suspendable(c)
 		conn, l := openWithLock(t, srv, c, "x", 1)
 		conn.setBeats(false)
 		pass(testBeat)
-		synctest.Wait()
-		slept, sleptAt = testTTL, clock.Now()
+		suspend(testTTL)
 		conn.confirm(1, time.Hour)
 		synctest.Wait()
 		wantLost(t, l, ReasonUnconfirmed)
@@ -324,6 +307,46 @@ func TestGrantAndLossInOneFrame(t *testing.T) {
 // about compares times that are computed from two clocks, one of them real.
 func about(got, want time.Time) bool {
 	return got.Sub(want).Abs() < time.Second
+}
+
+// With much to tell at once, a notice can come before its grant.
+func TestNoticeBeforeItsGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		result := lockAsync(t.Context(), c, "x")
+		conn := srv.open()
+		op := conn.op()
+		conn.send(&ldlmv2.ServerFrame{Lost: []*ldlmv2.Lost{{Name: "x", Token: 3, Revoked: true}}})
+		conn.grant(op, 3)
+		wantLost(t, mustLock(t, result), ReasonRevoked)
+		synctest.Wait()
+		for _, s := range c.openSessions() {
+			if len(s.early) != 0 {
+				t.Errorf("%d notices are kept, want none", len(s.early))
+			}
+		}
+	})
+}
+
+// An answer to a keep-alive that a newer answer has overtaken says nothing.
+func TestOvertakenConfirmation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		start := time.Now()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		conn.setBeats(false)
+		srv.setRefuse(errors.New("down"))
+		pass(2*testBeat + time.Second)
+		conn.confirm(2, testGoodFor)
+		pass(testBeat)
+		conn.confirm(1, time.Hour)
+		<-l.Done()
+		if got, want := time.Since(start), 2*testBeat+testGoodFor; got != want {
+			t.Errorf("lost after %s, want %s", got, want)
+		}
+	})
 }
 
 func TestDeadlineMovesOn(t *testing.T) {

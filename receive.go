@@ -174,23 +174,28 @@ func (s *session) settle(ca *call, a *ldlmv2.Answer, r *received) {
 		s.settleRenewal(ca, r)
 	case ca.answer.code == ldlmv2.Code_CODE_OK && ca.isAcquire():
 		s.hold(ca)
+		if lost := s.early[ca.lock.token]; lost != nil {
+			s.readLost(lost, r)
+		}
 	}
 	s.complete(ca)
 }
 
+// maxEarly bounds the notices that are kept for grants to come.
+const maxEarly = 65_536
+
 // readLost ends, or marks, a hold as the server says.
 func (s *session) readLost(lost *ldlmv2.Lost, r *received) {
 	l := s.holds[lost.GetToken()]
-	if l == nil {
-		return
-	}
-	if lost.GetRevoked() {
-		if s.revoke(l) {
-			r.lost = append(r.lost, l)
+	switch {
+	case l == nil && s.slots.busy > 0 && len(s.early) < maxEarly:
+		if s.early == nil {
+			s.early = map[uint64]*ldlmv2.Lost{}
 		}
-		return
-	}
-	if s.lose(l, reasonOf(lost.GetReason())) {
+		s.early[lost.GetToken()] = lost
+	case l == nil:
+	case lost.GetRevoked() && s.revoke(l),
+		!lost.GetRevoked() && s.lose(l, reasonOf(lost.GetReason())):
 		r.lost = append(r.lost, l)
 	}
 }

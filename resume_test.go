@@ -213,15 +213,19 @@ func TestRepeatedCallsKeepTheirOrder(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
+		other := lockAsync(t.Context(), c, "other")
+		opO := conn.op()
 		a := lockAsync(t.Context(), c, "a")
 		opA := conn.op()
+		conn.grant(opO, 8) // frees a slot before those of what is older
+		mustLock(t, other)
 		released := make(chan error, 1)
 		go func() { released <- l.Release(t.Context()) }()
 		opR := conn.op()
 		b := lockAsync(t.Context(), c, "b")
 		opB := conn.op()
 		conn.raw.Close()
-		conn = srv.resume() // x is not alive: its release was carried out
+		conn = srv.resume(8) // x is not alive: its release was carried out
 		sameRequest(t, conn.op(), opA)
 		sameRequest(t, conn.op(), opR)
 		sameRequest(t, conn.op(), opB)

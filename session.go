@@ -76,7 +76,11 @@ type session struct {
 	slotFreed chan struct{}
 	order     uint64
 	// holds are the locks by token.
-	holds  map[uint64]*Lock
+	holds map[uint64]*Lock
+	// early are notices of holds that are not held yet: with much to tell, a
+	// notice can come a frame before the answer that brings the grant. Empty
+	// while no call is under way.
+	early  map[uint64]*ldlmv2.Lost
 	leases leaseQueue
 	// retry says when deferred calls are asked again; zero if there are none.
 	retry retry
@@ -172,6 +176,9 @@ func (s *session) beginPatiently(ctx context.Context, ca *call) error {
 // complete ends a call whose answer, or error, is in it. mu is held.
 func (s *session) complete(ca *call) {
 	s.slots.free(ca)
+	if s.slots.busy == 0 {
+		s.early = nil
+	}
 	if s.slotFreed != nil {
 		close(s.slotFreed)
 		s.slotFreed = nil
