@@ -57,41 +57,36 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if v := lab.try(ctx, fault{name: "none"}); v.state != survived {
 		return fmt.Errorf("the tests fail without any fault: %s", v.text)
 	}
-	return report(out, chosen, lab.tryAll(ctx, chosen, *jobs))
-}
-
-// report prints a table and returns an error if one of the faults was not caught.
-func report(out io.Writer, faults []fault, verdicts []verdict) error {
-	bad := 0
-	for i, v := range verdicts {
-		if v.state != caught {
-			bad++
-		}
-		fmt.Fprintf(out, "%-9s  %-46s  %5.1fs  %s\n", v.state, faults[i].name, v.took.Seconds(), v.text)
+	if bad := lab.tryAll(ctx, chosen, *jobs, out); bad > 0 {
+		return fmt.Errorf("%d of %d faults were not caught", bad, len(chosen))
 	}
-	if bad > 0 {
-		return fmt.Errorf("%d of %d faults were not caught", bad, len(faults))
-	}
-	_, err := fmt.Fprintf(out, "all %d faults were caught\n", len(faults))
+	_, err = fmt.Fprintf(out, "all %d faults were caught\n", len(chosen))
 	return err
 }
 
-// tryAll tries faults, so many at a time, and returns a verdict for each.
-func (l *lab) tryAll(ctx context.Context, faults []fault, jobs int) []verdict {
-	verdicts := make([]verdict, len(faults))
-	next := make(chan int)
+// tryAll tries faults, so many at a time, prints a line for each as it is done,
+// and returns how many were not caught.
+func (l *lab) tryAll(ctx context.Context, faults []fault, jobs int, out io.Writer) (bad int) {
+	next := make(chan fault)
 	var workers sync.WaitGroup
+	var printing sync.Mutex // guards out and bad
 	for range max(jobs, 1) {
 		workers.Go(func() {
-			for i := range next {
-				verdicts[i] = l.try(ctx, faults[i])
+			for f := range next {
+				v := l.try(ctx, f)
+				printing.Lock()
+				if v.state != caught {
+					bad++
+				}
+				fmt.Fprintf(out, "%-8s  %-52s  %6.1fs  %s\n", v.state, f.name, v.took.Seconds(), v.text)
+				printing.Unlock()
 			}
 		})
 	}
-	for i := range faults {
-		next <- i
+	for _, f := range faults {
+		next <- f
 	}
 	close(next)
 	workers.Wait()
-	return verdicts
+	return bad
 }
