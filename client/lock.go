@@ -62,7 +62,14 @@ func (l *Lock) Unlock() (bool, error) {
 	if l.modern == nil {
 		return l.client.Unlock(l.Name, l.Key)
 	}
-	if err := l.modern.Release(l.client.ctx); err != nil {
+	err := l.modern.Release(l.client.ctx)
+	var loss *ldlm.LostError
+	if errors.As(err, &loss) && loss.Reason == ldlm.ReasonExpired {
+		// This client's belief is over, but whoever has the key may have renewed
+		// the lock since, and the server knows.
+		return l.client.Unlock(l.Name, l.Key)
+	}
+	if err != nil {
 		return false, classicRelease(err)
 	}
 	return true, nil
