@@ -3,20 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/config"
-	"github.com/ldlm-io/ldlm/internal/grpcapi"
-	"github.com/ldlm-io/ldlm/internal/journal/memory"
-	"github.com/ldlm-io/ldlm/internal/node"
-	"github.com/ldlm-io/ldlm/internal/sessionapi"
-	"github.com/ldlm-io/ldlm/internal/wire"
+	"github.com/ldlm-io/ldlm/internal/server"
 )
 
 // ServerConfig is what a [Server] is started with.
@@ -31,116 +25,53 @@ type ServerConfig struct {
 	Socket *adminsock.Socket
 }
 
-// A Server is a running server: a node over a journal in memory, with everything
-// that speaks to clients. Make one with [StartServer] and end it with Shutdown.
+// A Server is a running server with the settings of the command line, and with
+// the socket of ldlm-lock. Make one with [StartServer] and end it with Shutdown.
 // All methods are safe for concurrent use.
 type Server struct {
-	addr     net.Addr
-	node     *node.Node
-	port     *wire.Listener
-	sessions *sessionapi.Server
-	grpc     *grpcapi.Server
-	socket   *adminsock.Server // nil: off
-
-	// tasks are the goroutines that accept. failed is closed, once, when one of
-	// them or the node has ended by itself; err says why and is set before.
-	tasks  sync.WaitGroup
-	failed chan struct{}
-	err    error
-	once   sync.Once
+	*server.Server
+	socket *adminsock.Server // nil: off
 }
 
-// StartServer starts a server.
+// StartServer starts a server that keeps everything in memory.
 func StartServer(c ServerConfig) (*Server, error) {
-	n, err := node.Open(nodeConfig(&c), memory.Open)
+	inner, err := server.Start(serverConfig(&c))
 	if err != nil {
-		_ = c.Listener.Close()
 		if c.Socket != nil {
 			c.Socket.Close()
 		}
 		return nil, err
 	}
-	s := &Server{
-		addr: c.Listener.Addr(), node: n, failed: make(chan struct{}),
-		port:     wire.NewListener(c.Listener, wire.ListenerConfig{Logger: c.Logger}),
-		sessions: sessionapi.New(sessionConfig(&c, n)),
-		grpc:     grpcapi.New(grpcConfig(&c, n)),
-	}
+	s := &Server{Server: inner}
 	if c.Socket != nil {
-		s.socket = adminsock.Start(adminsock.Config{Socket: c.Socket, Node: n, Logger: c.Logger})
+		s.socket = adminsock.Start(adminsock.Config{Socket: c.Socket, Node: inner.Node(), Logger: c.Logger})
 	}
-	s.tasks.Go(func() { s.fail(s.sessions.ServeListener(context.Background(), s.port.Native())) })
-	s.tasks.Go(func() { s.fail(s.grpc.Serve(s.port.HTTP2())) })
 	return s, nil
 }
 
-func nodeConfig(c *ServerConfig) node.Config {
-	// No time is too short to be meant; none at all would be the node's default.
+// serverConfig makes the parts' settings from those of the command line, which
+// are not checked for sense: no time is too short to be meant, or is taken for
+// none at all.
+func serverConfig(c *ServerConfig) server.Config {
 	const shortest = time.Nanosecond
-	return node.Config{
-		Logger:       c.Logger,
-		CollectEvery: max(c.Settings.LockGCInterval, shortest),
-		CollectIdle:  max(c.Settings.LockGCMinIdle, shortest),
-	}
-}
-
-func sessionConfig(c *ServerConfig, n *node.Node) sessionapi.Config {
-	return sessionapi.Config{
-		Logger: c.Logger, Node: belowSessions{n}, Passwords: auth.NewPasswords(c.Settings.Password),
-		Version: currentBuild().version, Immediate: true, // the journal in memory waits for nothing
-	}
-}
-
-func grpcConfig(c *ServerConfig, n *node.Node) grpcapi.Config {
-	return grpcapi.Config{
-		Logger: c.Logger, Node: belowGRPC{n}, Passwords: auth.NewPasswords(c.Settings.Password),
+	return server.Config{
+		Listener: c.Listener, Logger: c.Logger, Version: currentBuild().version,
+		Passwords:           auth.NewPasswords(c.Settings.Password),
+		CollectEvery:        max(c.Settings.LockGCInterval, shortest),
+		CollectIdle:         max(c.Settings.LockGCMinIdle, shortest),
 		KeepaliveInterval:   max(c.Settings.KeepaliveInterval, time.Second),
 		KeepaliveTimeout:    max(c.Settings.KeepaliveTimeout, 0),
 		NoClearOnDisconnect: c.Settings.NoClearOnDisconnect,
 	}
 }
 
-// fail notes that a part of the server has ended by itself.
-func (s *Server) fail(err error) {
-	if err == nil {
-		return
-	}
-	s.once.Do(func() {
-		s.err = err
-		close(s.failed)
-	})
-}
-
-// Addr returns the address that clients connect to.
-func (s *Server) Addr() net.Addr { return s.addr }
-
-// Failed is closed when the server cannot go on; Err then says why. Shutdown is
-// still needed.
-func (s *Server) Failed() <-chan struct{} { return s.failed }
-
-// Err returns why the server cannot go on. It is for after Failed is closed.
-func (s *Server) Err() error { return s.err }
-
-// Shutdown ends the server in order: nothing is granted any more, waiting calls
-// are answered, native clients are told to go, connections end, at last those of
-// clients that have not let go when ctx ends. The end of the server is not that of
-// its clients' sessions, so nobody gets the lock of a client whose connection ends
-// here. When it returns, no goroutine is left.
+// Shutdown ends the server in order: nothing is granted any more, the socket goes,
+// then the clients, at last those that have not let go when ctx ends. When it
+// returns, no goroutine is left.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.node.StopGranting(context.WithoutCancel(ctx))
-	if err != nil {
-		err = fmt.Errorf("stop granting: %w", err)
-	}
-	s.sessions.Drain("the server shuts down")
-	s.grpc.Drain()
+	err := s.Drain(ctx)
 	if s.socket != nil {
 		s.socket.Close()
 	}
-	// Sessions in memory end with the server, so their connections have nothing
-	// to wait for; those that gRPC carries would keep it from ending.
-	s.sessions.Close()
-	s.grpc.Stop(ctx)
-	_ = s.port.Close() // nobody can do anything about an error
-	s.tasks.Wait()
-	return errors.Join(err, s.node.Close())
+	return errors.Join(err, s.Server.Shutdown(ctx))
 }

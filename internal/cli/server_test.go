@@ -347,7 +347,7 @@ func TestLeasesThatEndOnTheWayOut(t *testing.T) {
 	}
 	waited := make(chan error, 1)
 	go func() {
-		o, err := s.node.Call(context.Background(), &lock.Acquire{
+		o, err := s.Node().Call(context.Background(), &lock.Acquire{
 			Caller: lock.Caller{RequestID: "w"}, Items: []lock.Item{{Name: "a"}}, Wait: lock.Forever, Lease: lock.Minute,
 		})
 		if err == nil {
@@ -360,8 +360,8 @@ func TestLeasesThatEndOnTheWayOut(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Shutdown(ctx) }()
 	log.await(t, "IPC server shut down")
-	s.node.Advance(time.Minute)
-	if v, ok, err := s.node.Lookup(t.Context(), "a"); err != nil || !ok || v.Held != 0 || len(v.Holders) > 0 {
+	s.Node().Advance(time.Minute)
+	if v, ok, err := s.Node().Lookup(t.Context(), "a"); err != nil || !ok || v.Held != 0 || len(v.Holders) > 0 {
 		t.Errorf("the lock is %+v, error %v", v, err)
 	}
 	cancel()
@@ -407,7 +407,7 @@ func TestNativeClients(t *testing.T) {
 	address := r.address(t)
 	old, _ := dialV1(t, address)
 	key := take(t, old, "a", 1)
-	for name, opts := range map[string][]ldlm.DialOption{"plain": nil} {
+	for name, opts := range map[string][]ldlm.DialOption{"plain": nil, "grpc": {ldlm.WithGRPC()}} {
 		c, err := ldlm.Dial(address, opts...)
 		if err != nil {
 			t.Fatal(err)
@@ -421,7 +421,7 @@ func TestNativeClients(t *testing.T) {
 		}
 	}
 	list := lockTool(t, r, "list").stdout
-	if !strings.Contains(list, "{Name: a, Key: "+key+", Size: 1}\n") || strings.Count(list, "\n") != 2 {
+	if !strings.Contains(list, "{Name: a, Key: "+key+", Size: 1}\n") || strings.Count(list, "\n") != 3 {
 		t.Errorf("the list is\n%s", list)
 	}
 	if got := r.stop(syscall.SIGTERM); got.code != 0 {
