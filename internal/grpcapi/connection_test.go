@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,22 +24,42 @@ import (
 // freezable is a client's end of a connection that can be made to stand still.
 type freezable struct {
 	net.Conn
+	mu sync.Mutex
 	// deaf and dumb are closed when reads and writes go on again; nil while they do.
 	deaf, dumb chan struct{}
 }
 
+// freeze makes reads stand still, and writes too if all is set, until the
+// returned function is called.
+func (f *freezable) freeze(all bool) (thaw func()) {
+	ice := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaf = ice
+	if all {
+		f.dumb = ice
+	}
+	return func() { close(ice) }
+}
+
+func (f *freezable) ice() (deaf, dumb chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.deaf, f.dumb
+}
+
 func (f *freezable) Read(b []byte) (int, error) {
 	n, err := f.Conn.Read(b)
-	if f.deaf != nil {
-		<-f.deaf
+	if deaf, _ := f.ice(); deaf != nil {
+		<-deaf
 		return 0, io.ErrClosedPipe
 	}
 	return n, err
 }
 
 func (f *freezable) Write(b []byte) (int, error) {
-	if f.dumb != nil {
-		<-f.dumb
+	if _, dumb := f.ice(); dumb != nil {
+		<-dumb
 	}
 	return f.Conn.Write(b)
 }
@@ -79,7 +100,7 @@ func TestFrozenClient(t *testing.T) {
 			b := h.client()
 			p := b.start(want("l"))
 			synctest.Wait()
-			ice.deaf, ice.dumb = make(chan struct{}), make(chan struct{})
+			defer ice.freeze(true)()
 			r, err := p.wait()
 			if err != nil || !r.Locked {
 				t.Fatalf("the next waiter: %v, %v", r, err)
@@ -88,8 +109,6 @@ func TestFrozenClient(t *testing.T) {
 				t.Errorf("keep-alive of %v and %v: the lock passed on after %v, want %v to %v",
 					test.interval, test.timeout, p.after, test.earliest, test.latest)
 			}
-			close(ice.deaf)
-			close(ice.dumb)
 		})
 	}
 }
@@ -100,7 +119,7 @@ func TestQuietConnectionsLive(t *testing.T) {
 		h := open(t)
 		c := h.client()
 		key := c.take("l")
-		<-time.After(3 * time.Hour)
+		<-time.After(time.Hour)
 		c.release("l", key)
 		if got := h.counts().Sessions; got != 1 {
 			t.Errorf("%d sessions, want the one", got)
@@ -114,7 +133,7 @@ func TestDeafClient(t *testing.T) {
 		h := open(t)
 		a, ice := h.freezableClient()
 		a.take("l")
-		ice.deaf = make(chan struct{})
+		defer ice.freeze(false)()
 		b := h.client()
 		next := b.start(want("l"))
 		synctest.Wait()
@@ -129,7 +148,6 @@ func TestDeafClient(t *testing.T) {
 		if next.after > 11*time.Second {
 			t.Errorf("the deaf client was cut off after %v, want some 10 s", next.after)
 		}
-		close(ice.deaf)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
@@ -26,13 +27,10 @@ func with(ctx context.Context, credential string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", credential)
 }
 
-// TestPassword: unary calls and streams, of both protocols and of reflection.
-func TestPassword(t *testing.T) {
-	log := &diary{}
-	h := open(t, password("old", "new"), log.at)
-	conn := h.dial()
+// guardedCalls are calls of all kinds, each with what it takes to be heard.
+func guardedCalls(conn *grpc.ClientConn) map[string]func(ctx context.Context) error {
 	v1, v2 := ldlmv1.NewLDLMClient(conn), ldlmv2.NewLDLMClient(conn)
-	calls := map[string]func(ctx context.Context) error{
+	return map[string]func(ctx context.Context) error{
 		"v1": func(ctx context.Context) error {
 			_, err := v1.TryLock(ctx, try("l"))
 			return err
@@ -69,6 +67,13 @@ func TestPassword(t *testing.T) {
 			return err
 		},
 	}
+}
+
+// TestPassword: unary calls and streams, of both protocols and of reflection.
+func TestPassword(t *testing.T) {
+	log := &diary{}
+	h := open(t, password("old", "new"), log.at)
+	calls := guardedCalls(h.dial())
 	for what, call := range calls {
 		for _, test := range []struct {
 			what    string

@@ -14,17 +14,19 @@ import (
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
 	"github.com/ldlm-io/ldlm/internal/journal/memory"
 	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house is a server in memory with everything below it.
 type house struct {
-	t      *testing.T
-	node   *node.Node
-	server *grpcapi.Server
-	pipe   *bufconn.Listener // for connections in memory
-	served chan error
+	t        *testing.T
+	node     *node.Node
+	sessions *sessionapi.Server
+	server   *grpcapi.Server
+	pipe     *bufconn.Listener // for connections in memory
+	served   chan error
 }
 
 // open makes a house; change may change what it is made of.
@@ -44,7 +46,14 @@ func open(t *testing.T, change ...func(*node.Config, *grpcapi.Config)) *house {
 	} else {
 		cfg.Node = below{n}
 	}
-	h := &house{t: t, node: n, server: grpcapi.New(cfg), pipe: bufconn.Listen(1 << 16), served: make(chan error, 2)}
+	sessions := sessionapi.New(sessionapi.Config{
+		Logger: cfg.Logger, Node: belowSessions{n}, Passwords: cfg.Passwords, Version: "test", Immediate: true,
+	})
+	cfg.Sessions = sessions
+	h := &house{
+		t: t, node: n, sessions: sessions, server: grpcapi.New(cfg),
+		pipe: bufconn.Listen(1 << 16), served: make(chan error, 2),
+	}
 	h.serve(h.pipe)
 	t.Cleanup(h.close)
 	return h
@@ -67,6 +76,7 @@ func (h *house) listen() string {
 func (h *house) close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
+	h.sessions.Close()
 	h.server.Stop(ctx)
 	if err := h.node.Close(); err != nil {
 		h.t.Errorf("close the node: %v", err)

@@ -440,7 +440,7 @@ func TestCollectionNeverBreaksAGrant(t *testing.T) {
 	for i := range 4 {
 		c := h.client()
 		all.Go(func() {
-			for n := range 200 {
+			for n := range 100 {
 				name := []string{"a", "b"}[(i+n)%2]
 				r, err := c.Lock(t.Context(), want(name))
 				if err != nil || !r.Locked {

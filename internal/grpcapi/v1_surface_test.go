@@ -61,35 +61,37 @@ func lockResponse(t *testing.T, b []byte) *ldlmv1.LockResponse {
 
 // TestFieldNumbers: what was documented is what counts, with the numbers it had.
 func TestFieldNumbers(t *testing.T) {
-	c := open(t).client()
-	lock := func(method string, b []byte) *ldlmv1.LockResponse {
-		t.Helper()
-		out, err := invoke(t, c.conn, "/ldlm.LDLM/"+method, b)
-		if err != nil {
-			t.Fatalf("%s: %v", method, err)
+	synctest.Test(t, func(t *testing.T) {
+		c := open(t).client()
+		lock := func(method string, b []byte) *ldlmv1.LockResponse {
+			t.Helper()
+			out, err := invoke(t, c.conn, "/ldlm.LDLM/"+method, b)
+			if err != nil {
+				t.Fatalf("%s: %v", method, err)
+			}
+			return lockResponse(t, out)
 		}
-		return lockResponse(t, out)
-	}
-	// A lock of size 2 with a timer, and fields that are none: 2 in both, 3 in TryLock.
-	b := field(field(field(nil, 1, "n"), 4, 2), 100, 10)
-	first := lock("TryLock", field(field(b, 2, "x"), 3, -1))
-	second := lock("Lock", field(field(b, 2, "x"), 3, 1))
-	if !first.Locked || !second.Locked {
-		t.Fatalf("a lock of size 2 was not granted twice: %v, %v", first, second)
-	}
-	if r := lock("Lock", field(b, 3, 1)); r.GetError().GetCode() != ldlmv1.ErrorCode_LockWaitTimeout {
-		t.Errorf("field 3 of Lock is no wait timeout: %v", r)
-	}
-	for _, method := range []string{"Renew", "RefreshLock"} {
-		r := lock(method, field(field(field(nil, 1, "n"), 2, first.Key), 100, 20))
-		if !r.Locked || r.Name != "n" || r.Key != first.Key {
-			t.Errorf("%s: %v", method, r)
+		// A lock of size 2 with a timer, and fields that are none: 2 in both, 3 in TryLock.
+		b := field(field(field(nil, 1, "n"), 4, 2), 100, 10)
+		first := lock("TryLock", field(field(b, 2, "x"), 3, -1))
+		second := lock("Lock", field(field(b, 2, "x"), 3, 1))
+		if !first.Locked || !second.Locked {
+			t.Fatalf("a lock of size 2 was not granted twice: %v, %v", first, second)
 		}
-	}
-	out, err := invoke(t, c.conn, "/ldlm.LDLM/Unlock", field(field(nil, 1, "n"), 2, second.Key))
-	if want := field(field(nil, 1, 1), 2, "n"); err != nil || string(out) != string(want) {
-		t.Errorf("Unlock: %x, %v; want %x: unlocked, the name, and no error", out, err, want)
-	}
+		if r := lock("Lock", field(b, 3, 1)); r.GetError().GetCode() != ldlmv1.ErrorCode_LockWaitTimeout {
+			t.Errorf("field 3 of Lock is no wait timeout: %v", r)
+		}
+		for _, method := range []string{"Renew", "RefreshLock"} {
+			r := lock(method, field(field(field(nil, 1, "n"), 2, first.Key), 100, 20))
+			if !r.Locked || r.Name != "n" || r.Key != first.Key {
+				t.Errorf("%s: %v", method, r)
+			}
+		}
+		out, err := invoke(t, c.conn, "/ldlm.LDLM/Unlock", field(field(nil, 1, "n"), 2, second.Key))
+		if want := field(field(nil, 1, 1), 2, "n"); err != nil || string(out) != string(want) {
+			t.Errorf("Unlock: %x, %v; want %x: unlocked, the name, and no error", out, err, want)
+		}
+	})
 }
 
 // TestSuccessHasNoErrorField looks at the bytes: an empty error is an error.

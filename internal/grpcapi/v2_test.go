@@ -277,6 +277,15 @@ func TestFailuresHaveDetails(t *testing.T) {
 			t.Errorf("bad %s: the answer blames %q", field, s.Field)
 		}
 	}
+	if got := h.counts(); got.Holds != 1 || got.Locks != 1 {
+		t.Errorf("refused requests left %+v", got)
+	}
+}
+
+func TestFailuresOfHolders(t *testing.T) {
+	h := open(t)
+	n, m := h.session(10*time.Second), h.session(10*time.Second)
+	held := n.take(&ldlmv2.Acquire{Name: "held"})
 	for what, test := range map[string]struct {
 		err  error
 		code codes.Code
