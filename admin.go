@@ -54,7 +54,7 @@ func WithState(s LockState) ListOption {
 // pageSize is how many locks or sessions are asked for at a time.
 const pageSize = 500
 
-// List goes through the locks in the order of their creation, page by page: it
+// List goes through the locks, in no order that means anything, page by page: it
 // is not a picture of one moment. Each has at most 10 holders and 10 waiters;
 // [Admin.Get] shows more. An error ends it, and comes with the last pair.
 func (a *Admin) List(ctx context.Context, opts ...ListOption) iter.Seq2[LockInfo, error] {
@@ -98,7 +98,7 @@ func (a *Admin) Get(ctx context.Context, name string) (LockInfo, error) {
 	return lockInfoOf(answer.GetLock()), nil
 }
 
-// Sessions goes through the sessions in the order of their numbers, page by
+// Sessions goes through the sessions, in no order that means anything, page by
 // page. An error ends it, and comes with the last pair.
 func (a *Admin) Sessions(ctx context.Context) iter.Seq2[SessionInfo, error] {
 	return func(yield func(SessionInfo, error) bool) {

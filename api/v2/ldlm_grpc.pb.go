@@ -78,11 +78,12 @@ type LDLMClient interface {
 	Downgrade(ctx context.Context, in *DowngradeRequest, opts ...grpc.CallOption) (*DowngradeResponse, error)
 	// SetValue replaces the value of a hold.
 	SetValue(ctx context.Context, in *SetValueRequest, opts ...grpc.CallOption) (*SetValueResponse, error)
-	// List returns locks, a page at a time, in the order of their creation.
+	// List returns locks, a page at a time, in no order that means anything. A
+	// lock that is there throughout is returned exactly once.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Get returns one lock with its holders and its queue.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
-	// ListSessions returns sessions, a page at a time, in the order of their numbers.
+	// ListSessions returns sessions likewise.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// Watch streams events as they happen. A watcher that does not keep up, or
 	// asks for events that are gone, gets reset and the end of the stream.
@@ -302,11 +303,12 @@ type LDLMServer interface {
 	Downgrade(context.Context, *DowngradeRequest) (*DowngradeResponse, error)
 	// SetValue replaces the value of a hold.
 	SetValue(context.Context, *SetValueRequest) (*SetValueResponse, error)
-	// List returns locks, a page at a time, in the order of their creation.
+	// List returns locks, a page at a time, in no order that means anything. A
+	// lock that is there throughout is returned exactly once.
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Get returns one lock with its holders and its queue.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
-	// ListSessions returns sessions, a page at a time, in the order of their numbers.
+	// ListSessions returns sessions likewise.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// Watch streams events as they happen. A watcher that does not keep up, or
 	// asks for events that are gone, gets reset and the end of the stream.
