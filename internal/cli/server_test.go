@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
 	"github.com/ldlm-io/ldlm"
@@ -275,24 +275,18 @@ func TestNobodyIsGrantedOnTheWayOut(t *testing.T) {
 	}
 }
 
-// blockEnd makes a call that does not end with the server: one that asks for
-// reflection, and leaves it at that.
+// blockEnd begins a call and never says what it is about, which holds up the end
+// of a server.
 func blockEnd(t *testing.T, address string) {
 	t.Helper()
-	_, conn := dialV1(t, address)
-	stream, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	client, conn := dialV1(t, address)
+	take(t, client, "connected", 1)
+	stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/ldlm.LDLM/TryLock")
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = stream.Send(&reflectionv1.ServerReflectionRequest{
-		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = stream.CloseSend() })
+	take(t, client, "called", 1) // the server has seen the call before, on the same connection
 }
 
 // A call that does not end holds the end of the server up, for ten seconds at

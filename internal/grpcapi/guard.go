@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -88,18 +89,37 @@ func (g registrar) stream(next grpc.StreamHandler) grpc.StreamHandler {
 		ctx, cancel := context.WithCancel(stream.Context())
 		defer cancel()
 		defer context.AfterFunc(g.server.stopping, cancel)()
-		return next(impl, endingStream{stream, ctx})
+		return next(impl, endingStream{stream, ctx, g.server})
 	}
 }
 
-// endingStream is a stream whose context ends with the server.
+// endingStream is a stream whose context ends with the server, and whose reading
+// ends with the context: reflection knows nothing of contexts, and tools leave its
+// streams open.
 type endingStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx    context.Context
+	server *Server
 }
 
 // Context returns the context.
 func (s endingStream) Context() context.Context { return s.ctx }
+
+// RecvMsg reads a message. If the context ends first, m belongs to a goroutine
+// that ends with the stream, once its handler has returned.
+func (s endingStream) RecvMsg(m any) error {
+	read := make(chan error, 1)
+	s.server.tasks.Go(func() { read <- s.ServerStream.RecvMsg(m) })
+	select {
+	case err := <-read:
+		return err
+	case <-s.ctx.Done():
+		if s.server.stopping.Err() != nil {
+			return errDraining
+		}
+		return status.FromContextError(s.ctx.Err()).Err()
+	}
+}
 
 func (g registrar) admit(ctx context.Context) error {
 	if !g.guarded {
@@ -111,7 +131,7 @@ func (g registrar) admit(ctx context.Context) error {
 // admit checks the password in a call's metadata.
 func (s *Server) admit(ctx context.Context) error {
 	err := s.checkPassword(ctx)
-	if err == errInvalid {
+	if errors.Is(err, errInvalid) {
 		s.refusedPassword(ctx)
 	}
 	return err
