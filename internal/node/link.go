@@ -75,9 +75,10 @@ type Link struct {
 	// Apply. Guarded by it:
 	mu     sync.Mutex
 	box    []Notice
-	shut   bool  // nothing goes in, and nothing comes out any more
-	muted  bool  // nothing goes in
-	reason error // why it ended; nil while it lives
+	shut   bool   // nothing goes in, and nothing comes out any more
+	muted  bool   // nothing goes in
+	reason error  // why it ended; nil while it lives
+	rouse  func() // see Notify; nil if nobody asked
 }
 
 func newLink(n *Node) *Link {
@@ -118,7 +119,9 @@ func (l *Link) Submit(ctx context.Context, commands []lock.Command) error {
 	}
 	if errors.Is(err, journal.ErrUnknown) {
 		l.node.disown(b)
-		signal(l.wake)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.tell()
 	}
 	return err
 }
@@ -152,6 +155,26 @@ func recycleNotices(s []Notice) []Notice {
 // one was received, unless it came of a Submit that has returned: whoever
 // submits looks for the answers.
 func (l *Link) Wake() <-chan struct{} { return l.wake }
+
+// Notify has f called whenever Wake gets a token, and when the link ends; at once
+// if there is something to take already. It saves the goroutine that would wait
+// for either. f is called with mutexes held: it must neither wait nor use the link.
+func (l *Link) Notify(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rouse = f
+	if len(l.box) > 0 || l.reason != nil {
+		f()
+	}
+}
+
+// tell wakes whoever waits for something to take. l.mu is held.
+func (l *Link) tell() {
+	signal(l.wake)
+	if l.rouse != nil {
+		l.rouse()
+	}
+}
 
 // Mute drops all notices from now on, for a client that cannot be told: the end
 // of the link remains.
@@ -227,6 +250,9 @@ func (l *Link) finish(reason error) {
 		l.shut, l.box = true, nil
 	}
 	close(l.ended)
+	if l.rouse != nil {
+		l.rouse()
+	}
 }
 
 // close shuts the mailbox.
@@ -245,7 +271,7 @@ func (l *Link) put(notice Notice, quiet bool) {
 	}
 	l.box = append(l.box, notice)
 	if !quiet {
-		signal(l.wake)
+		l.tell()
 	}
 }
 
@@ -265,6 +291,6 @@ func (l *Link) putAnswers(commands []lock.Command, outcomes []lock.Outcome, late
 		l.box = append(l.box, Notice{Kind: Answer, Slot: caller.Slot, Seq: caller.Seq, Outcome: outcomes[i]})
 	}
 	if late {
-		signal(l.wake)
+		l.tell()
 	}
 }

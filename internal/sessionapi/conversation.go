@@ -16,20 +16,21 @@ import (
 
 // conversation is one connection of one client, from hello to its end.
 //
-//	             listen                       attend
-//	client -> Receive -> commands -> Submit     |  link.Wake: grants, losses
-//	             |          |                   |  news: who leads, go away
-//	             |          +- answers          |  link.Ended
+//	             listen                       attend, when roused
+//	client -> Receive -> commands -> Submit     |  by the link: grants, losses, its end
+//	             |          |                   |  by the server: who leads, go away
+//	             |          +- answers          |
 //	             v                              v
 //	          flush: take what gathered, one frame -> Send -> client
 //
-// Two goroutines belong to it. The one that called Serve reads. It submits what
-// has come and writes the answers by itself, so that a request costs no change of
-// goroutines; only if the node has to wait for disk or network a third one
-// submits, while there is something to submit. The second one writes what
-// comes of itself. Whoever writes has the turn, and a client that does not take
-// what is written stops whoever reads from it: what gathers for it is bounded.
-// A timer watches for clients that fall silent.
+// One goroutine belongs to it as long as it lasts, the one that called Serve. It
+// reads, submits what has come and writes the answers by itself, so that a
+// request costs no change of goroutines. What comes of itself is written by a
+// second one that lives while there is something to write; and if the node has
+// to wait for disk or network, a third one submits, while there is something to
+// submit. Whoever writes has the turn, and a client that does not take what is
+// written stops whoever reads from it: what gathers for it is bounded. A timer
+// watches for clients that fall silent.
 type conversation struct {
 	server  *Server
 	carrier Carrier
@@ -50,6 +51,7 @@ type conversation struct {
 	over atomic.Bool
 	life life
 	news news
+	late late
 
 	submitting submissions
 	workers    sync.WaitGroup
@@ -71,8 +73,7 @@ func newConversation(s *Server, carrier Carrier) *conversation {
 		server: s, carrier: carrier, batch: &batch{}, turn: newTurn(),
 		log: s.log.With("remote", carrier.Remote(), "transport", carrier.Transport()),
 	}
-	c.news.wake = make(chan struct{}, 1)
-	c.takeNotice = c.add
+	c.takeNotice, c.late.attend = c.add, c.attend
 	return c
 }
 
@@ -89,12 +90,14 @@ func (c *conversation) hold(ctx context.Context) error {
 	}
 	defer c.server.leave(c)
 	ctx, cancel := context.WithCancel(ctx)
-	c.workers.Go(func() { c.attend(ctx) })
+	c.link.Notify(c.late.rouse)
+	c.late.start()
 	c.life.watch(c.look)
 	err = c.listen(ctx)
 
 	// The end is reported before anything is waited for.
 	c.life.end()
+	c.late.end()
 	c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
 	cancel()
 	if !c.over.Load() {
@@ -103,6 +106,7 @@ func (c *conversation) hold(ctx context.Context) error {
 	c.outlast()
 	c.carrier.Close()
 	c.workers.Wait()
+	c.late.wait()
 	c.life.wait()
 	c.log.Info("connection ended", "reason", err)
 	return err
@@ -200,21 +204,13 @@ func (c *conversation) carryOut(ctx context.Context) {
 	}
 }
 
-// attend writes what comes of itself, until the conversation is over.
-func (c *conversation) attend(ctx context.Context) {
-	for {
-		select {
-		case <-c.link.Wake():
-			c.flush()
-		case <-c.news.wake:
-			c.flush()
-		case <-c.link.Ended():
-			c.flush()
-			c.end(c.statusOfEnd())
-			return
-		case <-ctx.Done():
-			return
-		}
+// attend writes what comes of itself, the end included.
+func (c *conversation) attend() {
+	c.flush()
+	select {
+	case <-c.link.Ended():
+		c.end(c.statusOfEnd())
+	default:
 	}
 }
 

@@ -29,7 +29,7 @@ func (n *fakeNode) Attach(context.Context, *lock.Open) (sessionapi.Link, lock.Ou
 	if n.attachErr != nil {
 		return nil, lock.Outcome{}, n.attachErr
 	}
-	l := &fakeLink{node: n, wake: make(chan struct{}, 1), ended: make(chan struct{}), confirms: true}
+	l := &fakeLink{node: n, ended: make(chan struct{}), confirms: true, rouse: func() {}}
 	n.links <- l
 	return l, lock.Outcome{Session: 1, Attach: 1, TTL: n.ttl}, nil
 }
@@ -40,10 +40,10 @@ func (n *fakeNode) Resume(ctx context.Context, _ *lock.Resume) (sessionapi.Link,
 
 type fakeLink struct {
 	node  *fakeNode
-	wake  chan struct{}
 	ended chan struct{}
 
 	mu       sync.Mutex
+	rouse    func()
 	box      []sessionapi.Notice
 	batches  [][]lock.Command
 	confirms bool
@@ -53,7 +53,6 @@ type fakeLink struct {
 
 func (l *fakeLink) Session() lock.SessionNumber      { return 1 }
 func (l *fakeLink) Number() uint64                   { return 1 }
-func (l *fakeLink) Wake() <-chan struct{}            { return l.wake }
 func (l *fakeLink) Ended() <-chan struct{}           { return l.ended }
 func (l *fakeLink) Why() (lock.Code, lock.EndReason) { return lock.MemberEnded, lock.NotEnded }
 
@@ -64,15 +63,18 @@ func (l *fakeLink) Submit(ctx context.Context, commands []lock.Command) error {
 	return l.node.submit(l, commands)
 }
 
-// put adds a notice and wakes whoever takes it.
+func (l *fakeLink) Notify(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rouse = f
+}
+
+// put adds a notice and tells of it.
 func (l *fakeLink) put(n sessionapi.Notice) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.box = append(l.box, n)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.rouse()
 }
 
 func (l *fakeLink) Take(each func(*sessionapi.Notice)) {
@@ -103,6 +105,7 @@ func (l *fakeLink) Detach(silent time.Duration, byClient bool) {
 	if len(l.detached) == 0 {
 		close(l.ended)
 		l.byClient = byClient
+		l.rouse()
 	}
 	l.detached = append(l.detached, silent)
 }
@@ -161,14 +164,14 @@ var errBroken = errors.New("the disk is gone")
 
 func TestKeepAlivesAreAnsweredWhileTheNodeIsSlow(t *testing.T) {
 	slow := &fakeNode{submit: func(l *fakeLink, commands []lock.Command) error {
-		time.Sleep(8 * time.Second)
+		<-time.After(8 * time.Second)
 		return prompt(l, commands)
 	}}
 	withFake(t, slow, sessionapi.Config{}, func(t *testing.T, c *client, l *fakeLink) {
 		c.ask(acquire(0, 1, "x", 0))
 		answers := uint32(0)
 		for n := uint64(1); answers < 7; n++ {
-			time.Sleep(1900 * time.Millisecond)
+			<-time.After(1900 * time.Millisecond)
 			c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: n}})
 			if n < 4 { // what is asked meanwhile goes to the node together
 				c.ask(acquire(uint32(n*2-1), 1, "x", 0))
@@ -323,7 +326,7 @@ func TestAttachingFails(t *testing.T) {
 func TestAKeepAliveThatMayNotBeConfirmed(t *testing.T) {
 	withFake(t, &fakeNode{submit: prompt}, sessionapi.Config{}, func(t *testing.T, c *client, l *fakeLink) {
 		l.setConfirms(false)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 1}})
 		c.quiet()
 		l.setConfirms(true)
@@ -332,7 +335,7 @@ func TestAKeepAliveThatMayNotBeConfirmed(t *testing.T) {
 			t.Errorf("confirmed %v", k)
 		}
 		l.setConfirms(false)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 3}})
 		c.cut()
 		// What was not confirmed is no sign of life.

@@ -22,14 +22,14 @@ func TestAPauseOfTheServerIsNotTheClients(t *testing.T) {
 		l := watched(ttl)
 		defer l.end()
 		// The process stands still: the look that was due comes long after.
-		time.Sleep(8 * time.Second)
+		<-time.After(8 * time.Second)
 		if l.look(ttl) {
 			t.Fatal("given up by a look that came late")
 		}
 		// What lay in the socket is read, and with it a keep-alive.
 		l.heard(1, clock.Now())
 		l.answer(func() (time.Duration, bool) { return 0, true })
-		time.Sleep(mostGrace)
+		<-time.After(mostGrace)
 		if l.look(ttl) {
 			t.Error("given up although a keep-alive had been there")
 		}
@@ -41,15 +41,15 @@ func TestAPauseInTheLastStretch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := watched(ttl)
 		defer l.end()
-		time.Sleep(ttl/2 - mostGrace)
+		<-time.After(ttl/2 - mostGrace)
 		if l.look(ttl) {
 			t.Fatal("given up before half the ttl")
 		}
-		time.Sleep(mostGrace + stallLimit)
+		<-time.After(mostGrace + stallLimit)
 		if l.look(ttl) {
 			t.Fatal("given up after a stretch that was not on time")
 		}
-		time.Sleep(mostGrace)
+		<-time.After(mostGrace)
 		if !l.look(ttl) {
 			t.Error("not given up after a stretch on time in which nothing came")
 		}
@@ -63,7 +63,7 @@ func TestAnEndedLifeIsNotLookedAt(t *testing.T) {
 		l.begin(clock.Now(), 10*time.Second)
 		l.watch(func() { looked <- struct{}{} })
 		l.end()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		l.wait()
 		if len(looked) != 0 || l.startLook() || l.look(10*time.Second) {
 			t.Error("looked at after its end")
@@ -75,7 +75,7 @@ func TestUnconfirmedKeepAliveIsNoSignOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := watched(10 * time.Second)
 		defer l.end()
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		l.heard(5, clock.Now())
 		if _, _, ok := l.answer(func() (time.Duration, bool) { return time.Second, false }); ok {
 			t.Error("confirmed although it may not be")
@@ -87,7 +87,7 @@ func TestUnconfirmedKeepAliveIsNoSignOfLife(t *testing.T) {
 			t.Error("the same keep-alive is answered twice")
 		}
 		l.heard(6, clock.Now())
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		number, valid, ok := l.answer(func() (time.Duration, bool) { return time.Second, true })
 		if number != 6 || valid != time.Second || !ok {
 			t.Errorf("answered %d, %v, %v", number, valid, ok)

@@ -34,14 +34,15 @@ type Link interface {
 	// yet, oldest first, and holds no mutex meanwhile. It does not wait. The
 	// notice is good during the call. One call at a time.
 	Take(each func(*Notice))
-	// Wake has a token when there is something to take that did not come of a
-	// Submit.
-	Wake() <-chan struct{}
+	// Notify has f called when there is something to take that did not come of
+	// a Submit, and when the link has ended; at once if so it is. f is called
+	// with mutexes held: it neither waits nor uses the link.
+	Notify(f func())
 	// Confirm says whether a keep-alive that has been read may be confirmed, and
 	// for how long the session is then the client's, counted from before it was
 	// sent. Notices of what has ended by then can be taken.
 	Confirm() (validFor time.Duration, ok bool)
-	// Ended is closed when the link has ended; Why then says why: SessionLost
+	// Ended is closed before Notify tells of the end; Why then says why: SessionLost
 	// with the reason of the session's end, Superseded, or MemberEnded if the
 	// session may be resumed.
 	Ended() <-chan struct{}

@@ -17,20 +17,23 @@ func opOf(f func(a *ldlmv2.Acquire)) *ldlmv2.Op {
 	return op
 }
 
-func TestBadOperations(t *testing.T) {
+// badOperation is an operation that is refused, and how.
+type badOperation struct {
+	name  string
+	op    *ldlmv2.Op
+	code  ldlmv2.Code
+	field string
+	limit int64
+}
+
+func badOperations() []badOperation {
 	const (
 		invalid = ldlmv2.Code_CODE_INVALID
 		limit   = ldlmv2.Code_CODE_LIMIT
 	)
 	name := func(s string) *ldlmv2.Op { return opOf(func(a *ldlmv2.Acquire) { a.Name = s }) }
 	longest := int64(1 << 32 * 1_000_000)
-	tests := []struct {
-		name  string
-		op    *ldlmv2.Op
-		code  ldlmv2.Code
-		field string
-		limit int64
-	}{
+	return []badOperation{
 		{"nothing asked", &ldlmv2.Op{Seq: 1}, ldlmv2.Code_CODE_UNSUPPORTED, "", 0},
 		{"two things asked", &ldlmv2.Op{Seq: 1, Acquire: &ldlmv2.Acquire{Name: "x"}, Release: &ldlmv2.Release{Name: "x"}}, invalid, "ops", 0},
 		{"empty name", name(""), invalid, "name", 65_536},
@@ -67,7 +70,10 @@ func TestBadOperations(t *testing.T) {
 		{"downgrade of no hold", &ldlmv2.Op{Seq: 1, Downgrade: &ldlmv2.Downgrade{Name: "held", Token: 1}}, ldlmv2.Code_CODE_WRONG_KEY, "", 0},
 		{"renewal for no time", &ldlmv2.Op{Seq: 1, Renew: &ldlmv2.Renew{Name: "held", Token: 1}}, ldlmv2.Code_CODE_WRONG_KEY, "", 0},
 	}
-	for _, tt := range tests {
+}
+
+func TestBadOperations(t *testing.T) {
+	for _, tt := range badOperations() {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
 				c, other := w.dial(), w.dial()
@@ -219,7 +225,7 @@ func TestLeaseRenewDowngradeAndValue(t *testing.T) {
 		c.open()
 		got := c.gets(ok, opOf(func(a *ldlmv2.Acquire) { a.LeaseUs = 2_000_000 }))
 		key := got.GetKey()
-		time.Sleep(1900 * time.Millisecond)
+		<-time.After(1900 * time.Millisecond)
 		c.gets(ok, &ldlmv2.Op{Seq: 2, Renew: &ldlmv2.Renew{Name: "x", Token: got.GetToken(), LeaseUs: 3_000_000}})
 		c.gets(ok, &ldlmv2.Op{Seq: 3, Downgrade: &ldlmv2.Downgrade{Name: "x", Token: got.GetToken()}})
 		c.gets(ok, &ldlmv2.Op{Seq: 4, SetValue: &ldlmv2.SetValue{Name: "x", Token: got.GetToken(), Value: []byte("v")}})

@@ -31,7 +31,7 @@ func TestOneLockFromOneToAnother(t *testing.T) {
 			t.Errorf("grant %v", got)
 		}
 		b.gets(queued, acquire(0, 1, "x", waitForever))
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		if a := a.gets(ok, release(0, 2, "x", got.GetToken())); a.GetToken() != 0 || a.GetKey() != nil {
 			t.Errorf("a release is answered as a grant: %v", a)
 		}

@@ -32,7 +32,7 @@ func TestASilentClientIsGivenUpAtHalfItsTTL(t *testing.T) {
 				if left := time.Duration(v.Left) * time.Microsecond; !there || v.Attached || left > ttl/2 || left < ttl/2-time.Second {
 					t.Errorf("the session is %+v, want %v left", v, ttl/2)
 				}
-				time.Sleep(ttl/2 + time.Second)
+				<-time.After(ttl/2 + time.Second)
 				if _, there := w.view(c.session); there {
 					t.Error("the session outlives its ttl")
 				}
@@ -47,7 +47,7 @@ func TestKeepAlivesKeepASessionAlive(t *testing.T) {
 		c.open()
 		c.gets(ok, acquire(0, 1, "x", 0))
 		for n := range uint64(100) {
-			time.Sleep(4 * time.Second)
+			<-time.After(4 * time.Second)
 			c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: n, ValidForUs: 1}})
 			if k := c.next().GetKeepAlive(); k.GetNumber() != n || k.GetValidForUs() != 8_928_571 {
 				t.Fatalf("keep-alive %d is answered by %v", n, k)
@@ -63,7 +63,7 @@ func TestOperationsAreNoKeepAlives(t *testing.T) {
 		c.open()
 		start := time.Now()
 		for seq := uint64(1); ; seq++ {
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 			if c.conn.WriteClient(&ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(0, seq, "x", 0)}}) != nil {
 				break
 			}
@@ -93,7 +93,7 @@ func TestGivingUpDoesNotWaitForWhoDoesNotRead(t *testing.T) {
 		c.stopReading()
 		synctest.Wait()
 		l.put(sessionapi.Notice{Kind: sessionapi.Lost, Name: "x", Token: 1}) // blocks who writes
-		time.Sleep(1100 * time.Millisecond)
+		<-time.After(1100 * time.Millisecond)
 		l.mu.Lock()
 		if len(l.detached) == 0 || l.detached[0] > 1100*time.Millisecond {
 			t.Errorf("after half the ttl the node was told %v", l.detached)

@@ -198,8 +198,6 @@ func (c *conversation) end(s *ldlmv2.Status) {
 
 // news is what a server has to tell all its clients.
 type news struct {
-	wake chan struct{} // room for one
-
 	mu     sync.Mutex // guards what follows; held for a few assignments
 	leader *ldlmv2.Leader
 	goAway *ldlmv2.GoAway
@@ -208,23 +206,16 @@ type news struct {
 
 func (c *conversation) tellLeader(l *ldlmv2.Leader) {
 	c.news.mu.Lock()
-	defer c.news.mu.Unlock()
 	c.news.leader = l
-	c.news.signal()
+	c.news.mu.Unlock()
+	c.late.rouse()
 }
 
 func (c *conversation) tellGoAway(g *ldlmv2.GoAway) {
 	c.news.mu.Lock()
-	defer c.news.mu.Unlock()
 	c.news.goAway, c.news.going = g, true
-	c.news.signal()
-}
-
-func (n *news) signal() {
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
+	c.news.mu.Unlock()
+	c.late.rouse()
 }
 
 // take takes what was not told yet.

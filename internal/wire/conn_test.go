@@ -293,7 +293,7 @@ func TestReadingGoesOnAfterATimeOut(t *testing.T) {
 		frame := frameOf(keepAlive(7))
 		go func() {
 			_, _ = a.Write(frame[:5])
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 			_, _ = a.Write(frame[5:])
 		}()
 		var f ldlmv2.ClientFrame
@@ -399,7 +399,7 @@ func TestALongLifeOfWritesIsNotCut(t *testing.T) {
 			if err := c.WriteServer(&ldlmv2.ServerFrame{}); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(timeout / 3)
+			<-time.After(timeout / 3)
 		}
 		c.Close()
 		<-done

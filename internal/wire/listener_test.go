@@ -158,7 +158,7 @@ func TestDeadlinesEndWithTheSniffing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		go func() { _, _ = client.Write(frameOf(keepAlive(1))) }()
 		var f ldlmv2.ClientFrame
 		if err := c.ReadClient(&f); err != nil {

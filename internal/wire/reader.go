@@ -7,7 +7,7 @@ import (
 
 const (
 	// leastBuffer is what an idle connection has for reading.
-	leastBuffer = 1 << 10
+	leastBuffer = 512
 	// mostBuffer is what a busy one gets; larger frames have a buffer of their own
 	// that is given up right after.
 	mostBuffer = 64 << 10

@@ -1,0 +1,64 @@
+package sessionapi
+
+import "sync"
+
+// late is the goroutine that writes what comes of itself. It lives while there is
+// something to write: there are many connections, and most of them are quiet.
+type late struct {
+	attend func()
+
+	mu sync.Mutex // guards what follows; held for a few assignments
+	// ready: it may run. Before that it is only noted that it is to.
+	ready, over bool
+	// running says that the goroutine lives, again that it must not end yet.
+	running, again bool
+	work           sync.WaitGroup
+}
+
+// rouse sees to it that attend is called after now. It does not wait.
+func (l *late) rouse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.over:
+	case l.running, !l.ready:
+		l.again = true
+	default:
+		l.running = true
+		l.work.Go(l.run)
+	}
+}
+
+func (l *late) run() {
+	for {
+		l.attend()
+		l.mu.Lock()
+		if l.over || !l.again {
+			l.running = false
+			l.mu.Unlock()
+			return
+		}
+		l.again = false
+		l.mu.Unlock()
+	}
+}
+
+// start lets it run.
+func (l *late) start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ready = true
+	if l.again {
+		l.again, l.running = false, true
+		l.work.Go(l.run)
+	}
+}
+
+// end keeps it from being called again; wait waits for the call under way.
+func (l *late) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+}
+
+func (l *late) wait() { l.work.Wait() }
