@@ -23,7 +23,7 @@ func byteFaults() []fault {
 		{"a snapshot may end early", "restore.go",
 			"	if r.err == nil && !r.ended {",
 			"	if r.err == nil && !r.ended && r.records == 0 {"},
-		{"a slot may refer to nothing", "restore.go",
+		{"a slot may refer to nothing", "relink.go",
 			"		if s.slots.dangle() {",
 			"		if s.slots.dangle() && s.number == 0 {"},
 		{"names need not be UTF-8", "acquire.go",
