@@ -2856,9 +2856,11 @@ type Caller struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session; 0 for a hold outside sessions, which then needs a lease.
 	Session uint64 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
-	// The session's secret.
+	// The session's secret. Outside sessions: 16 to 64 random bytes of the
+	// client's own; who shows them again is the same caller.
 	Secret []byte `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
-	// Makes retries recognisable: the same in every attempt of one request.
+	// Makes retries recognisable: the same in every attempt of one request. An
+	// acquire outside sessions that has one needs a secret.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The number of the attempt, from 1 on. An older attempt is answered CODE_SUPERSEDED.
 	Attempt       uint64 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
