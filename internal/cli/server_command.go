@@ -49,9 +49,30 @@ func newServerCommand(p *Process, name string) (*cobra.Command, *config.Binding)
 		if settings.Version {
 			return currentBuild().print(p.Stdout)
 		}
+		if err := checkNotBuilt(p.Getenv); err != nil {
+			return &exitError{code: exitFailure, err: fmt.Errorf("error parsing configuration: %w", err)}
+		}
 		return runServer(c.Context(), p, settings)
 	}
 	return c, binding
+}
+
+// checkNotBuilt refuses variables of options that this version does not have yet.
+// A server must not start without what its operator asked for: least of all
+// without encryption, or without the file that has its password.
+func checkNotBuilt(getenv func(string) string) error {
+	for _, o := range []struct{ variable, what string }{
+		{"LDLM_CONFIG_FILE", "configuration files are"},
+		{"LDLM_TLS_CERT", "TLS is"},
+		{"LDLM_CLIENT_CA", "TLS is"},
+		{"LDLM_CLIENT_CERT_VERIFY", "TLS is"},
+		{"LDLM_REST_LISTEN_ADDRESS", "REST is"},
+	} {
+		if v := getenv(o.variable); v != "" && v != "false" {
+			return fmt.Errorf("%s: %s not built yet; unset the variable to start without", o.variable, o.what)
+		}
+	}
+	return nil
 }
 
 // setUsage makes a command answer --help on stdout, and flags that it does not

@@ -112,6 +112,22 @@ func TestStateFileIsNotBuilt(t *testing.T) {
 	}
 }
 
+// What an operator asked for and this version does not have must not be left out
+// in silence.
+func TestOptionsThatAreNotBuilt(t *testing.T) {
+	for _, variable := range []string{
+		"LDLM_CONFIG_FILE", "LDLM_TLS_CERT", "LDLM_CLIENT_CA", "LDLM_CLIENT_CERT_VERIFY", "LDLM_REST_LISTEN_ADDRESS",
+	} {
+		r := call(t, LdlmServer, environment{variable: "true"})
+		if r.code != 1 || r.stdout != "" || !strings.HasPrefix(r.stderr, "error parsing configuration: "+variable+": ") {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q", variable, r.code, r.stdout, r.stderr)
+		}
+	}
+	if r := call(t, LdlmServer, environment{"LDLM_CLIENT_CERT_VERIFY": "false", "LDLM_TLS_CERT": ""}, "--version"); r.code != 0 {
+		t.Errorf("options that are off: exit code %d, stderr %q", r.code, r.stderr)
+	}
+}
+
 func TestMisusedCommands(t *testing.T) {
 	for args, want := range map[string]string{
 		"frob":         "ldlm: there is no command \"frob\"\nSee: ldlm --help\n",
