@@ -93,14 +93,14 @@ type pending struct {
 }
 
 // start begins a Lock call that may wait.
-func (c *client) start(r *ldlmv1.LockRequest, opts ...grpc.CallOption) *pending {
+func (c *client) start(r *ldlmv1.LockRequest) *pending {
 	ctx, cancel := context.WithCancel(c.t.Context())
 	p := &pending{done: make(chan struct{}), cancel: cancel}
 	begun := time.Now()
 	go func() {
 		defer close(p.done)
 		defer cancel()
-		p.answer, p.err = c.Lock(ctx, r, opts...)
+		p.answer, p.err = c.Lock(ctx, r)
 		p.after = time.Since(begun)
 	}()
 	return p
@@ -150,9 +150,7 @@ func waiters(n int) func(lock.LockView) bool {
 	return func(v lock.LockView) bool { return v.WaiterCount == n }
 }
 
-func holders(n int) func(lock.LockView) bool {
-	return func(v lock.LockView) bool { return v.HolderCount == n }
-}
+func unheld(v lock.LockView) bool { return v.HolderCount == 0 }
 
 // counts are the figures of the table.
 func (h *house) counts() lock.Counts { return h.node.Counts() }

@@ -108,7 +108,7 @@ func TestSessionsHaveALimit(t *testing.T) {
 		t.Errorf("a second session: %v, want ResourceExhausted", err)
 	}
 	a.close()
-	h.until("l", holders(0))
+	h.until("l", unheld)
 	b.take("m")
 }
 

@@ -9,7 +9,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	reflection1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
-	reflectionAlpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
@@ -201,17 +200,20 @@ func TestReflection(t *testing.T) {
 		t.Errorf("%d files describe RefreshLock, want 1", len(file))
 	}
 
-	alpha, err := reflectionAlpha.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	// The older version has the same messages.
+	alpha, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},
+		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := alpha.Send(&reflectionAlpha.ServerReflectionRequest{
-		MessageRequest: &reflectionAlpha.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "ldlm.v2.LDLM"},
+	if err := alpha.SendMsg(&reflection1.ServerReflectionRequest{
+		MessageRequest: &reflection1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "ldlm.v2.LDLM"},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := alpha.Recv(); err != nil || len(r.GetFileDescriptorResponse().GetFileDescriptorProto()) != 1 {
-		t.Errorf("v1alpha: %v, %v", r, err)
+	var r reflection1.ServerReflectionResponse
+	if err := alpha.RecvMsg(&r); err != nil || len(r.GetFileDescriptorResponse().GetFileDescriptorProto()) != 1 {
+		t.Errorf("v1alpha: %v, %v", &r, err)
 	}
 }
 

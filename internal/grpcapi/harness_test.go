@@ -84,12 +84,11 @@ func (h *house) close() {
 }
 
 // dial connects in memory.
-func (h *house) dial(opts ...grpc.DialOption) *grpc.ClientConn {
+func (h *house) dial() *grpc.ClientConn {
 	h.t.Helper()
-	opts = append(opts, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+	return connect(h.t, "passthrough:///house", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 		return h.pipe.DialContext(ctx)
 	}))
-	return connect(h.t, "passthrough:///house", opts...)
 }
 
 func connect(t *testing.T, target string, opts ...grpc.DialOption) *grpc.ClientConn {
@@ -111,8 +110,8 @@ type client struct {
 	t    *testing.T
 }
 
-func (h *house) client(opts ...grpc.DialOption) *client {
-	c := h.dial(opts...)
+func (h *house) client() *client {
+	c := h.dial()
 	return &client{ldlmv1.NewLDLMClient(c), c, h.t}
 }
 
@@ -127,5 +126,3 @@ func (c *client) close() {
 		c.t.Errorf("close the connection: %v", err)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }

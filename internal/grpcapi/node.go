@@ -46,8 +46,10 @@ type Link interface {
 	Number() uint64
 	// Mute says that the client cannot be told of what happens to its holds.
 	Mute()
-	// Ended is closed when the link has ended; Reason then says why.
-	Ended() <-chan struct{}
+	// Notify has f called when the link ends, at once if it has. f is called
+	// with mutexes held: it neither waits nor uses the link.
+	Notify(f func())
+	// Reason says why the link has ended; nil while it has not.
 	Reason() error
 	// Detach reports the end of the connection, and whether the client's side
 	// ended it. It does not wait.

@@ -67,7 +67,7 @@ func TestCancelledCallsRacingGrants(t *testing.T) {
 			lost++
 		}
 		b.close()
-		h.until("l", holders(0))
+		h.until("l", unheld)
 	}
 	t.Logf("%d granted, %d cancelled, in %d of them an answer was on its way", granted, cancelled, lost)
 	if cancelled == 0 {
@@ -182,7 +182,7 @@ func TestUnlockRacesTheEnd(t *testing.T) {
 			}
 		})
 		both.Wait()
-		h.until("l", holders(0))
+		h.until("l", unheld)
 	}
 	h.untilCounts(func(n lock.Counts) bool { return n.Sessions == 1 })
 }

@@ -92,7 +92,7 @@ type Server struct {
 	draining atomic.Bool
 	drained  context.Context
 	drain    context.CancelFunc
-	// tasks are the goroutines of sessions and conversations.
+	// tasks are the goroutines of conversations, and those that end connections.
 	tasks sync.WaitGroup
 
 	// mu guards what follows; it is held for a few assignments, or while the
@@ -100,6 +100,8 @@ type Server struct {
 	mu sync.Mutex
 	// open are the sessions of connections that have calls to make.
 	open map[*session]struct{}
+	// stopped is set when no connection is left.
+	stopped bool
 }
 
 // New makes a server. It serves when it is given a listener.
@@ -147,7 +149,6 @@ func options(cfg *Config) []grpc.ServerOption {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.ReadBufferSize(readBufferBytes),
 		grpc.WriteBufferSize(writeBufferBytes),
-		grpc.SharedWriteBuffer(true),
 		grpc.WaitForHandlers(true),
 	}
 }
@@ -201,7 +202,19 @@ func (s *Server) Stop(ctx context.Context) {
 	if !stay() {
 		<-cut
 	}
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	s.tasks.Wait()
+}
+
+// background runs f, unless no connection is left.
+func (s *Server) background(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.tasks.Go(f)
+	}
 }
 
 // track and untrack keep the list of sessions that calls can be made on.

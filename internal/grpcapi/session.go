@@ -9,21 +9,21 @@ import (
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
-// session is the one session of a connection that speaks the first protocol. A
-// goroutine of its own opens it, and closes the connection if the session ends
-// for another reason; the connection's end ends it.
+// session is the one session of a connection that speaks the first protocol. The
+// first call opens it, the connection's end ends it; if it ends for another
+// reason, the connection is closed.
 type session struct {
 	conn   *connection
 	server *Server
-	log    *slog.Logger
 
 	// ctx ends with the connection.
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	// opened is closed when link or err is set.
+	// opened is closed when the rest of the group is set.
 	opened chan struct{}
 	link   Link
+	log    *slog.Logger
 	err    error
 
 	slots slots
@@ -43,12 +43,16 @@ func (s *Server) sessionOf(ctx context.Context, c *connection) (*session, error)
 		return nil, errConnectionEnded
 	}
 	x := c.session
-	if x == nil {
-		x = s.newSession(c)
+	first := x == nil
+	if first {
+		x = &session{conn: c, server: s, opened: make(chan struct{})}
+		x.ctx, x.cancel = context.WithCancel(context.Background())
 		c.session = x
-		s.tasks.Go(x.run)
 	}
 	c.mu.Unlock()
+	if first {
+		x.open()
+	}
 	select {
 	case <-x.opened:
 		return x, x.err
@@ -57,39 +61,17 @@ func (s *Server) sessionOf(ctx context.Context, c *connection) (*session, error)
 	}
 }
 
-func (s *Server) newSession(c *connection) *session {
-	x := &session{conn: c, server: s, opened: make(chan struct{})}
-	x.ctx, x.cancel = context.WithCancel(context.Background())
-	return x
-}
-
-// run is the session's goroutine.
-func (x *session) run() {
-	defer x.cancel()
-	if x.err = x.open(); x.err != nil {
+// open opens the session. If that fails the next call tries again.
+func (x *session) open() {
+	defer close(x.opened)
+	if x.err = x.attach(); x.err != nil {
+		x.cancel()
 		x.conn.forget(x)
-		close(x.opened)
-		return
 	}
-	x.server.track(x)
-	defer x.server.untrack(x)
-	close(x.opened)
-	x.log.Info("Session started", "remote_address", x.conn.remote())
-	select {
-	case <-x.ctx.Done():
-	case <-x.link.Ended():
-	}
-	if x.ctx.Err() != nil {
-		x.log.Info("Session ended")
-		return
-	}
-	x.log.Info("Session ended", "reason", x.link.Reason())
-	// Clients of the first protocol learn of the loss of their locks by nothing else.
-	_ = x.conn.Close()
 }
 
-// open asks the node for a session that ends with its connection.
-func (x *session) open() error {
+// attach asks the node for a session that ends with its connection.
+func (x *session) attach() error {
 	open := &lock.Open{
 		OnEnd: x.server.onEnd,
 		Info:  &lock.Info{Remote: x.conn.remote(), Transport: "v1"},
@@ -103,37 +85,56 @@ func (x *session) open() error {
 	if err != nil {
 		return err
 	}
-	x.link = link
 	link.Mute()
-	x.log = x.server.log.With("session_id", uint64(link.Session()))
+	x.link, x.log = link, x.server.log.With("session_id", uint64(link.Session()))
+	x.log.Info("Session started", "remote_address", x.conn.remote())
+	x.server.track(x)
 	x.mu.Lock()
 	x.attached = true
 	ended := x.ended
 	x.mu.Unlock()
 	if ended {
-		x.detach()
+		x.finish()
+	} else {
+		link.Notify(x.linkEnded)
 	}
 	return nil
 }
 
+// linkEnded is told by the node. Clients of the first protocol learn of the
+// loss of their locks by the end of their connection, and by nothing else. The
+// node must not be made to wait, so a goroutine ends it.
+func (x *session) linkEnded() {
+	if !x.conn.closed.Load() {
+		x.server.background(func() { _ = x.conn.Close() })
+	}
+}
+
 // end reports that the connection has ended. It does not wait.
 func (x *session) end() {
+	x.cancel()
 	x.mu.Lock()
 	x.ended = true
 	attached := x.attached
 	x.mu.Unlock()
-	x.cancel()
 	if attached {
-		x.detach()
+		x.finish()
 	}
 }
 
-// detach tells the node that the connection has ended, unless the server is on
+// finish tells the node that the connection has ended, unless the server is on
 // its way out: its end is not the end of the holders' sessions.
-func (x *session) detach() {
+func (x *session) finish() {
+	x.server.untrack(x)
+	reason := x.link.Reason()
 	if !x.server.draining.Load() {
 		x.link.Detach(0, x.conn.byPeer.Load())
 	}
+	if reason != nil {
+		x.log.Info("Session ended", "reason", reason)
+		return
+	}
+	x.log.Info("Session ended")
 }
 
 // call carries out one command on behalf of the session. The command's caller

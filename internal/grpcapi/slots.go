@@ -61,7 +61,7 @@ func (s *slots) takeToWait(cancel context.CancelFunc) place {
 }
 
 // give takes a place back. The next request in it has the next number, unless
-// the table has not seen this one.
+// the table has not seen this one. There is none if it may be seen yet.
 func (s *slots) give(p place, how ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,6 +71,8 @@ func (s *slots) give(p place, how ending) {
 		s.free = append(s.free, place{p.slot, p.seq + 1})
 	case refused:
 		s.free = append(s.free, p)
+	case unknown:
+		// Not to be used again.
 	}
 }
 

@@ -54,7 +54,7 @@ func TestSizes(t *testing.T) {
 	}
 	key := c.takeOf("two", 2)
 	c.takeOf("two", 2)
-	for what, size := range map[string]*int32{"left out": nil, "1": ptr(int32(1)), "3": ptr(int32(3))} {
+	for what, size := range map[string]*int32{"left out": nil, "1": new(int32(1)), "3": new(int32(3))} {
 		r, err := c.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "two", Size: size})
 		equal(t, "TryLock of a full lock of size 2 with size "+what, r, err, mismatch("two"))
 		r, err = c.Lock(t.Context(), &ldlmv1.LockRequest{Name: "two", Size: size})
@@ -65,7 +65,7 @@ func TestSizes(t *testing.T) {
 	equal(t, "another size while a place is free", r, err, mismatch("two"))
 
 	c.release("one", c.take("one"))
-	r, err = c.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "one", Size: ptr(int32(2))})
+	r, err = c.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "one", Size: new(int32(2))})
 	equal(t, "another size of an idle lock", r, err, mismatch("one"))
 	u, err := c.Unlock(t.Context(), &ldlmv1.UnlockRequest{Name: "one"})
 	equal(t, "unlock of an idle lock", u, err, &ldlmv1.UnlockResponse{
@@ -89,7 +89,7 @@ func TestKeysAreRandomUUIDs(t *testing.T) {
 		}
 		seen[key] = true
 	}
-	if r, err := c.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "many", Size: ptr(int32(200))}); err != nil || r.Locked || r.Error != nil {
+	if r, err := c.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "many", Size: new(int32(200))}); err != nil || r.Locked || r.Error != nil {
 		t.Errorf("the 201st of 200: %v, %v", r, err)
 	}
 	for key := range seen {
@@ -102,7 +102,7 @@ func TestKeysAreRandomUUIDs(t *testing.T) {
 func TestOrderOfChecks(t *testing.T) {
 	c := open(t).client()
 	c.takeOf("sized", 3)
-	minus := ptr(int32(-1))
+	minus := new(int32(-1))
 	for _, test := range []struct {
 		what    string
 		request *ldlmv1.LockRequest
@@ -113,9 +113,9 @@ func TestOrderOfChecks(t *testing.T) {
 		{"wait timeout", &ldlmv1.LockRequest{WaitTimeoutSeconds: minus, Size: minus}, 0, "wait timeout must be greater than 0"},
 		{"empty name", &ldlmv1.LockRequest{Size: minus}, 0, "lock name cannot be empty"},
 		{"negative size", &ldlmv1.LockRequest{Name: "sized", Size: minus}, 7, "lock size must be greater than 0"},
-		{"size 0", &ldlmv1.LockRequest{Name: "sized", Size: ptr(int32(0))}, 7, "lock size must be greater than 0"},
-		{"smallest size", &ldlmv1.LockRequest{Name: "sized", Size: ptr(int32(math.MinInt32))}, 7, "lock size must be greater than 0"},
-		{"other size", &ldlmv1.LockRequest{Name: "sized", Size: ptr(int32(2))}, 6, "lock size mismatch"},
+		{"size 0", &ldlmv1.LockRequest{Name: "sized", Size: new(int32(0))}, 7, "lock size must be greater than 0"},
+		{"smallest size", &ldlmv1.LockRequest{Name: "sized", Size: new(int32(math.MinInt32))}, 7, "lock size must be greater than 0"},
+		{"other size", &ldlmv1.LockRequest{Name: "sized", Size: new(int32(2))}, 6, "lock size mismatch"},
 	} {
 		want := refusedLock(test.request.Name, test.code, test.message)
 		r, err := c.Lock(t.Context(), test.request)
@@ -135,7 +135,7 @@ func TestTryLock(t *testing.T) {
 	a, b := h.client(), h.client()
 	taken := func(what string) {
 		t.Helper()
-		r, err := a.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "two", Size: ptr(int32(2))})
+		r, err := a.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "two", Size: new(int32(2))})
 		if err != nil || r.Locked || r.Error != nil || r.Name != "two" {
 			t.Errorf("%s: %v, %v; want no lock and no error", what, r, err)
 		}
@@ -144,7 +144,7 @@ func TestTryLock(t *testing.T) {
 	second := b.takeOf("two", 2)
 	taken("all places are taken, one by the asking connection itself")
 	w := want("two")
-	w.Size = ptr(int32(2))
+	w.Size = new(int32(2))
 	first := b.start(w)
 	h.until("two", waiters(1))
 	behind := b.start(w)
@@ -199,7 +199,7 @@ func TestWaitTimeout(t *testing.T) {
 		c := open(t).client()
 		key := c.take("held")
 		r := want("held")
-		r.WaitTimeoutSeconds = ptr(int32(3))
+		r.WaitTimeoutSeconds = new(int32(3))
 		p := c.start(r)
 		got, err := p.wait()
 		equal(t, "after the wait", got, err, refusedLock("held", ldlmv1.ErrorCode_LockWaitTimeout, "timeout waiting to acquire lock"))
@@ -207,10 +207,10 @@ func TestWaitTimeout(t *testing.T) {
 			t.Errorf("a wait of 3 s took %v", p.after)
 		}
 		longest := want("held")
-		longest.WaitTimeoutSeconds = ptr(int32(math.MaxInt32))
-		longest.LockTimeoutSeconds = ptr(int32(math.MaxInt32))
+		longest.WaitTimeoutSeconds = new(int32(math.MaxInt32))
+		longest.LockTimeoutSeconds = new(int32(math.MaxInt32))
 		forever := want("held")
-		forever.WaitTimeoutSeconds = ptr(int32(0))
+		forever.WaitTimeoutSeconds = new(int32(0))
 		p = c.start(longest)
 		synctest.Wait()
 		q := c.start(forever)
@@ -240,7 +240,7 @@ func TestLockTimeout(t *testing.T) {
 		a, b := h.client(), h.client()
 		first := a.takeFor("l", 4)
 		w := want("l")
-		w.LockTimeoutSeconds = ptr(int32(2))
+		w.LockTimeoutSeconds = new(int32(2))
 		p := b.start(w)
 		r, err := p.wait()
 		if err != nil || !r.Locked || p.after < 4*time.Second || p.after > 4*time.Second+10*time.Millisecond {
@@ -260,7 +260,7 @@ func TestLockTimeout(t *testing.T) {
 			t.Error("the second grant has not ended")
 		}
 		zero := try("forever")
-		zero.LockTimeoutSeconds = ptr(int32(0))
+		zero.LockTimeoutSeconds = new(int32(0))
 		if r, err := a.TryLock(t.Context(), zero); err != nil || !r.Locked {
 			t.Fatalf("with timeout 0: %v, %v", r, err)
 		}

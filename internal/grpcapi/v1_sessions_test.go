@@ -80,7 +80,7 @@ func TestConnectionEnds(t *testing.T) {
 			}
 			h.until("busy", waiters(0))
 			for _, name := range []string{"held0", "held19", "timed", "two"} {
-				h.until(name, holders(0))
+				h.until(name, unheld)
 			}
 			if got := h.counts(); got.Sessions != 1 || got.Holds != 2 || got.Waiters != 0 {
 				t.Errorf("left are %+v; want the other session with its two locks", got)

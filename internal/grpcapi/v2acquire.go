@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"errors"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/lock"
@@ -50,14 +51,14 @@ func grantOf(o *lock.Outcome) *ldlmv2.AcquireResponse {
 	return r
 }
 
-// leftInPlace is why a call ended whose request stays where it is: its client
+// leftInPlaceError is why a call ended whose request stays where it is: its client
 // will ask for it again, under the same request id.
-type leftInPlace struct{}
+type leftInPlaceError struct{}
 
-func (leftInPlace) Error() string { return "the request keeps its place" }
+func (leftInPlaceError) Error() string { return "the request keeps its place" }
 
 // KeepsPlace tells the node not to cancel the request.
-func (leftInPlace) KeepsPlace() bool { return true }
+func (leftInPlaceError) KeepsPlace() bool { return true }
 
 // errLeftInPlace is the answer then, if anybody hears it. It has the ending
 // unknown, since the request may be granted meanwhile.
@@ -76,13 +77,13 @@ func (v *v2) acquire(ctx context.Context, c *lock.Acquire, again bool) (lock.Out
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() {
 		if again && brokeOff(ctx) {
-			cancel(leftInPlace{})
+			cancel(leftInPlaceError{})
 		}
 		cancel(ctx.Err())
 	})()
-	defer context.AfterFunc(v.drained, func() {
+	defer context.AfterFunc(v.drained, func() { //nolint:contextcheck // this one is of the server
 		if again {
-			cancel(leftInPlace{})
+			cancel(leftInPlaceError{})
 		}
 		cancel(errDraining)
 	})()
@@ -90,7 +91,7 @@ func (v *v2) acquire(ctx context.Context, c *lock.Acquire, again bool) (lock.Out
 	switch {
 	case err == nil:
 		return o, nil
-	case ctx.Err() == nil && context.Cause(call) == leftInPlace{}:
+	case ctx.Err() == nil && errors.Is(context.Cause(call), leftInPlaceError{}):
 		return o, errLeftInPlace
 	default:
 		return o, v.failed(ctx, err)

@@ -216,7 +216,7 @@ func TestPasswordOfAConversation(t *testing.T) {
 			continue
 		}
 		for err == nil {
-			f, err = k.Recv()
+			_, err = k.Recv()
 		}
 		if status.Code(err) != codes.Unauthenticated {
 			t.Errorf("%s: %v, want Unauthenticated", what, err)

@@ -59,7 +59,7 @@ func (s *eventStream) add(e *lock.Event, wall time.Time) {
 	m := sessionapi.EventOf(e, wall)
 	size := proto.Size(m)
 	if s.bytes+size > pageBytes {
-		s.flush()
+		_ = s.flush() // kept for the one who asks last
 	}
 	s.ready, s.bytes = append(s.ready, m), s.bytes+size
 }
