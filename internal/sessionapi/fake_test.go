@@ -323,6 +323,35 @@ func TestAttachingFails(t *testing.T) {
 	}
 }
 
+func TestTheServersEndEndsAttaching(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sessionapi.New(sessionapi.Config{Node: stuckNode{}})
+		c := dial(t, s)
+		c.send(&ldlmv2.ClientFrame{Hello: c.hello()})
+		synctest.Wait()
+		start := time.Now()
+		s.Close()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("closing took %v", took)
+		}
+		if err := <-c.served; !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve returned %v", err)
+		}
+	})
+}
+
+// stuckNode is a node that cannot attach anything.
+type stuckNode struct{}
+
+func (stuckNode) Attach(ctx context.Context, _ *lock.Open) (sessionapi.Link, lock.Outcome, error) {
+	<-ctx.Done()
+	return nil, lock.Outcome{}, ctx.Err()
+}
+
+func (n stuckNode) Resume(ctx context.Context, _ *lock.Resume) (sessionapi.Link, lock.Outcome, error) {
+	return n.Attach(ctx, nil)
+}
+
 func TestAKeepAliveThatMayNotBeConfirmed(t *testing.T) {
 	withFake(t, &fakeNode{submit: prompt}, sessionapi.Config{}, func(t *testing.T, c *client, l *fakeLink) {
 		l.setConfirms(false)

@@ -69,6 +69,7 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	}
 	ctx, cancel := context.WithTimeout(ctx, attachPatience)
 	defer cancel()
+	defer context.AfterFunc(c.server.ending, cancel)()
 	link, o, err := c.askForLink(ctx, h)
 	if err != nil {
 		s := statusOfError(err)
@@ -81,7 +82,7 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	c.caller = lock.Caller{Session: link.Session(), Attach: link.Number()}
 	c.log = c.log.With("session", uint64(c.caller.Session), "attach", c.caller.Attach)
 	leader := c.server.enter(c)
-	if c.server.isClosed() {
+	if c.server.ending.Err() != nil {
 		c.carrier.Close()
 	}
 	c.log.Info("session attached", "resumed", o.Alive != nil, "ttl", c.ttl)

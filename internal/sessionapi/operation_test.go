@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // opOf returns an acquire that is changed by f.

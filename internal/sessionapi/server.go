@@ -49,8 +49,11 @@ type Server struct {
 	log    *slog.Logger
 	// draining is set, for ever, when Drain is called.
 	draining atomic.Bool
-	// serving counts calls of Serve and accepting goroutines.
+	// serving counts calls of Serve and accepting goroutines; ending ends when
+	// Close is called.
 	serving sync.WaitGroup
+	ending  context.Context
+	endAll  context.CancelFunc
 
 	mu sync.Mutex // guards what follows; nothing waits under it
 	// talking are the conversations that have a session; silent the carriers
@@ -83,10 +86,12 @@ func New(config Config) *Server {
 	if config.MaxSilent == 0 {
 		config.MaxSilent = 1024
 	}
-	return &Server{
+	s := &Server{
 		config: config, log: config.Logger, leader: config.Leader,
 		talking: map[*conversation]struct{}{},
 	}
+	s.ending, s.endAll = context.WithCancel(context.Background())
+	return s
 }
 
 // ErrClosed is returned for connections that come after the server was closed.
@@ -169,6 +174,7 @@ func (s *Server) Drain(reason string) {
 
 // Close closes all connections and returns when all conversations are over.
 func (s *Server) Close() {
+	s.endAll()
 	s.mu.Lock()
 	s.closed = true
 	var carriers []Carrier
@@ -225,11 +231,4 @@ func (s *Server) leave(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.talking, c)
-}
-
-// isClosed is for a conversation that has just entered.
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }

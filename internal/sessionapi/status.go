@@ -67,6 +67,7 @@ func explain(o *lock.Outcome) string {
 	case lock.Quiet:
 		return fmt.Sprintf("nothing is granted for %s more: holders of an earlier life of the server may still believe in their locks; try again then",
 			rounded(lock.Duration(o.Limit)))
+	default:
 	}
 	return orElse(row(explanations[:], o.Code), "failed: "+o.Code.String())
 }

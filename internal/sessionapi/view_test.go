@@ -4,9 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/lock"
-	"google.golang.org/protobuf/proto"
 )
 
 var (

@@ -3,8 +3,9 @@ package wire
 import (
 	"testing"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/protobuf/proto"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 const benchOps = 64

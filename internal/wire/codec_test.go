@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 // fill sets the fields of a message, each with probability p, so that a field

@@ -13,8 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/protobuf/proto"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 // tcpPair returns both ends of a connection over the loopback.

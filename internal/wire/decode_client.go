@@ -1,8 +1,9 @@
 package wire
 
 import (
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/protobuf/proto"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 // DecodeClient replaces the content of f by the frame in b, all of b. Unknown

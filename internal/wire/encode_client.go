@@ -1,8 +1,9 @@
 package wire
 
 import (
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 // AppendClient appends a frame to b, without its length, and returns the

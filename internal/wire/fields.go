@@ -57,12 +57,12 @@ func (f *fields) uvarint(v *uint64) bool {
 		f.rest = f.rest[1:]
 		return true
 	}
-	n := 0
-	if *v, n = protowire.ConsumeVarint(f.rest); n < 0 {
+	value, n := protowire.ConsumeVarint(f.rest)
+	if n < 0 {
 		f.err = broken(n)
 		return false
 	}
-	f.rest = f.rest[n:]
+	*v, f.rest = value, f.rest[n:]
 	return true
 }
 
