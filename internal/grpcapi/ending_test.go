@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
@@ -144,4 +146,44 @@ func TestLimitsOfAConnection(t *testing.T) {
 	for range 20 {
 		b.isFree("0")
 	}
+}
+
+// TestCallsAtOnceHaveALimit: a call beyond it is refused by name, and the slots
+// of the others are good again when they have ended.
+func TestCallsAtOnceHaveALimit(t *testing.T) {
+	h := open(t, func(n *node.Config, _ *grpcapi.Config) { n.Settings.MaxSlots = 2 })
+	a, b := h.client(), h.client()
+	key := a.take("l")
+	calls := []*pending{b.start(want("l"))}
+	h.until("l", waiters(1))
+	calls = append(calls, b.start(want("l")))
+	h.until("l", waiters(2))
+	r, err := b.TryLock(t.Context(), try("m"))
+	equal(t, "a third call at once", r, err, refusedLock("m", 0, "the connection has its limit of 2 calls at once"))
+	for _, call := range calls {
+		call.cancel()
+		<-call.done
+	}
+	h.until("l", waiters(0))
+	for range 5 {
+		if !b.isFree("m") {
+			t.Error("a lock that was refused is held")
+		}
+	}
+	a.release("l", key)
+}
+
+// TestQuietStart: while holders of an earlier life may still believe, a lock
+// counts as taken.
+func TestQuietStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, func(n *node.Config, _ *grpcapi.Config) { n.QuietStart = time.Minute })
+		c := h.client()
+		r, err := c.TryLock(t.Context(), try("l"))
+		equal(t, "a try", r, err, &ldlmv1.LockResponse{Name: "l"})
+		p := c.start(want("l"))
+		if r, err := p.wait(); err != nil || !r.Locked || p.after < 59*time.Second || p.after > time.Minute+10*time.Millisecond {
+			t.Errorf("a wait: %v, %v after %v; want the lock after a minute", r, err, p.after)
+		}
+	})
 }

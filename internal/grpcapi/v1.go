@@ -79,9 +79,13 @@ func (a *asked) command() *lock.Acquire {
 }
 
 func (v *v1) acquire(ctx context.Context, a *asked) (*ldlmv1.LockResponse, error) {
-	v.debug(ctx, a.method+" request", slog.String("lock", a.name), slog.Int64("timeout", int64(a.lease)))
+	if v.debugging(ctx) {
+		v.debug(ctx, a.method+" request", slog.String("lock", a.name), slog.Int64("timeout", int64(a.lease)))
+	}
 	r, err := v.acquired(ctx, a)
-	v.debugLock(ctx, a.method+" response", r, err)
+	if v.debugging(ctx) {
+		v.debugLock(ctx, a.method+" response", r, err)
+	}
 	return r, err
 }
 
@@ -110,10 +114,14 @@ func (v *v1) acquired(ctx context.Context, a *asked) (*ldlmv1.LockResponse, erro
 
 // Unlock releases a hold by its key.
 func (v *v1) Unlock(ctx context.Context, r *ldlmv1.UnlockRequest) (*ldlmv1.UnlockResponse, error) {
-	v.debug(ctx, "Unlock request", slog.String("lock", r.GetName()), slog.String("key", shortKey(r.GetKey())))
+	if v.debugging(ctx) {
+		v.debug(ctx, "Unlock request", slog.String("lock", r.GetName()), slog.String("key", shortKey(r.GetKey())))
+	}
 	a, err := v.unlocked(ctx, r)
-	v.debug(ctx, "Unlock response", slog.String("lock", r.GetName()),
-		slog.Bool("unlocked", a.GetUnlocked()), slog.String("error", errorText(a.GetError(), err)))
+	if v.debugging(ctx) {
+		v.debug(ctx, "Unlock response", slog.String("lock", r.GetName()),
+			slog.Bool("unlocked", a.GetUnlocked()), slog.String("error", errorText(a.GetError(), err)))
+	}
 	return a, err
 }
 
@@ -144,10 +152,14 @@ func (v *v1) RefreshLock(ctx context.Context, r *ldlmv1.RefreshLockRequest) (*ld
 }
 
 func (v *v1) renew(ctx context.Context, name, key string, seconds int32) (*ldlmv1.LockResponse, error) {
-	v.debug(ctx, "Renew request", slog.String("lock", name), slog.String("key", shortKey(key)),
-		slog.Int64("timeout", int64(seconds)))
+	if v.debugging(ctx) {
+		v.debug(ctx, "Renew request", slog.String("lock", name), slog.String("key", shortKey(key)),
+			slog.Int64("timeout", int64(seconds)))
+	}
 	r, err := v.renewed(ctx, name, key, seconds)
-	v.debugLock(ctx, "Renew response", r, err)
+	if v.debugging(ctx) {
+		v.debugLock(ctx, "Renew response", r, err)
+	}
 	return r, err
 }
 
@@ -201,11 +213,12 @@ func (v *v1) undelivered(ctx context.Context, request, reply any) {
 	}
 }
 
-// debug writes a line about a request.
+// debugging reports whether requests are logged. A line costs as much as its
+// request, so what is in it is not even gathered otherwise.
+func (v *v1) debugging(ctx context.Context) bool { return v.log.Enabled(ctx, slog.LevelDebug) }
+
 func (v *v1) debug(ctx context.Context, msg string, attrs ...slog.Attr) {
-	if v.log.Enabled(ctx, slog.LevelDebug) {
-		v.log.LogAttrs(ctx, slog.LevelDebug, msg, attrs...)
-	}
+	v.log.LogAttrs(ctx, slog.LevelDebug, msg, attrs...)
 }
 
 func (v *v1) debugLock(ctx context.Context, msg string, r *ldlmv1.LockResponse, err error) {

@@ -8,6 +8,7 @@ import (
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
 // The messages of the first protocol. Clients compare them.
@@ -116,7 +117,7 @@ func limitText(o *lock.Outcome) string {
 	case lock.FieldSlot:
 		return fmt.Sprintf("the connection has its limit of %d calls at once", o.Limit)
 	default:
-		return fmt.Sprintf("the request was refused (field %d, limit %d)", o.Field, o.Limit)
+		return fmt.Sprintf("the %s was refused (limit %d)", sessionapi.FieldName(o.Field), o.Limit)
 	}
 }
 

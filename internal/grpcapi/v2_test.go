@@ -286,6 +286,13 @@ func TestFailuresOfHolders(t *testing.T) {
 	h := open(t)
 	n, m := h.session(10*time.Second), h.session(10*time.Second)
 	held := n.take(&ldlmv2.Acquire{Name: "held"})
+	long := m.as(strings.Repeat("i", 129), 1)
+	s := failedWith(t, "a long request id", second(m.Acquire(t.Context(), &ldlmv2.AcquireRequest{
+		Caller: long, Acquire: &ldlmv2.Acquire{Name: "x"},
+	})), codes.InvalidArgument, ldlmv2.Code_CODE_INVALID)
+	if s.Field != "request_id" || s.Limit != 128 {
+		t.Errorf("a long request id: %v", s)
+	}
 	for what, test := range map[string]struct {
 		err  error
 		code codes.Code
