@@ -138,20 +138,21 @@ func (o *observer) event(e Event, err error) bool {
 	case err != nil:
 		o.stop(err)
 	case e.Type != EventQueued && e.Type != EventRenewed && e.Type != EventCanceled:
-		o.look()
+		return o.look()
 	}
 	return !o.stopped
 }
 
-// look asks who leads, and tells if that is news.
-func (o *observer) look() {
+// look asks who leads, and tells if that is news. It reports false if the
+// observation is over.
+func (o *observer) look() bool {
 	info, err := o.election.client.Admin().Get(o.ctx, o.election.name)
 	switch {
-	case o.stopped, errors.Is(err, ErrUnavailable) && o.ctx.Err() == nil:
-		return // the watch goes on when a server can be reached, and looks again
+	case errors.Is(err, ErrUnavailable) && o.ctx.Err() == nil:
+		return true // the watch goes on when a server can be reached, and looks again
 	case err != nil && !errors.Is(err, ErrNotFound):
 		o.stop(err)
-		return
+		return false
 	}
 	var leader Holder
 	for _, h := range info.Holders {
@@ -161,12 +162,11 @@ func (o *observer) look() {
 		}
 	}
 	if o.told && leader.Token == o.token {
-		return
+		return true
 	}
 	o.told, o.token = true, leader.Token
-	if !o.yield(leader, nil) {
-		o.stopped = true
-	}
+	o.stopped = !o.yield(leader, nil)
+	return !o.stopped
 }
 
 // stop ends the observation with an error.

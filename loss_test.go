@@ -271,10 +271,25 @@ func TestLostNotices(t *testing.T) {
 func TestRevokedLockIsReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(t)
-		c := srv.client()
+		told := 0
+		c := srv.client(WithHooks(Hooks{OnLost: func(*Lock, *LostError) { told++ }}))
 		conn, l := openWithLock(t, srv, c, "x", 1)
-		conn.send(&ldlmv2.ServerFrame{Lost: []*ldlmv2.Lost{{Name: "x", Token: 1, Revoked: true}}})
+		gone := lockOn(t, c, conn, "gone", 2)
+		for range 2 { // it is told again after a resume
+			conn.send(&ldlmv2.ServerFrame{Lost: []*ldlmv2.Lost{
+				{Name: "x", Token: 1, Revoked: true}, {Name: "gone", Token: 2, Revoked: true},
+			}})
+		}
+		conn.send(&ldlmv2.ServerFrame{Lost: []*ldlmv2.Lost{{Name: "gone", Token: 2, Reason: 5}}})
 		<-l.Done()
+		synctest.Wait()
+		wantLost(t, gone, ReasonRevoked)
+		if err := gone.Release(t.Context()); !errors.Is(err, ErrLost) {
+			t.Errorf("release of what has ended: %v, want ErrLost", err)
+		}
+		if told != 2 {
+			t.Errorf("OnLost was called %d times, want once for each lock", told)
+		}
 		done := make(chan error, 1)
 		go func() { done <- l.Release(t.Context()) }()
 		op := conn.op()

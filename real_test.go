@@ -7,39 +7,45 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ldlm-io/ldlm"
-	"github.com/ldlm-io/ldlm/internal/journal/memory"
-	"github.com/ldlm-io/ldlm/internal/lock"
-	"github.com/ldlm-io/ldlm/internal/node"
-	"github.com/ldlm-io/ldlm/internal/sessionapi"
-	"github.com/ldlm-io/ldlm/internal/wire"
+	"github.com/ldlm-io/ldlm/internal/server"
+	"google.golang.org/grpc/test/bufconn"
 )
 
-// realServer is the real thing in memory: a node, and sessions over whatever
-// connections a test makes.
+// realServer is the real thing in memory, behind a network that can break.
 type realServer struct {
-	node     *node.Node
-	sessions *sessionapi.Server
-	serving  sync.WaitGroup
+	server   *server.Server
+	listener *bufconn.Listener
 
 	mu    sync.Mutex
-	conns []net.Conn // the server's ends
+	conns []net.Conn
 	down  bool
+}
+
+// startReal starts a server, which ends when stop is called.
+func startReal() (r *realServer, stop func() error, err error) {
+	l := bufconn.Listen(64 << 10)
+	s, err := server.Start(server.Config{Listener: l, Version: "test"})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = func() error {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // nobody is waited for
+		return s.Shutdown(ctx)
+	}
+	return &realServer{server: s, listener: l}, stop, nil
 }
 
 func newRealServer(t testing.TB) *realServer {
 	t.Helper()
-	n, err := node.Open(node.Config{}, memory.Open)
+	r, stop, err := startReal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &realServer{node: n, sessions: sessionapi.New(sessionapi.Config{Node: below{n}, Immediate: true})}
 	t.Cleanup(func() {
-		r.sessions.Close()
-		r.serving.Wait()
-		if err := n.Close(); err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -47,50 +53,20 @@ func newRealServer(t testing.TB) *realServer {
 }
 
 // dial connects within the process; it is for [ldlm.WithDialer].
-func (r *realServer) dial(context.Context, string) (net.Conn, error) {
-	near, far := net.Pipe()
+func (r *realServer) dial(ctx context.Context, _ string) (net.Conn, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.down {
 		return nil, errors.New("the network is down")
 	}
-	r.conns = append(r.conns, far)
-	r.serving.Go(func() {
-		preface := make([]byte, len(wire.Preface))
-		if _, err := far.Read(preface); err != nil {
-			return
-		}
-		_ = r.sessions.Serve(context.Background(), sessionapi.Plain(wire.NewConn(far, 5*time.Second)))
-	})
-	return near, nil
-}
-
-// listen serves a port, for speed.
-func (r *realServer) listen(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	conn, err := r.listener.DialContext(ctx)
+	if err == nil {
+		r.conns = append(r.conns, conn)
 	}
-	r.serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			r.serving.Go(func() {
-				preface := make([]byte, len(wire.Preface))
-				if _, err := c.Read(preface); err == nil {
-					_ = r.sessions.Serve(context.Background(), sessionapi.Plain(wire.NewConn(c, 5*time.Second)))
-				}
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close() })
-	return l.Addr().String()
+	return conn, err
 }
 
-// cut closes all connections, and says whether new ones can be made.
+// cut breaks all connections, and says whether new ones can be made.
 func (r *realServer) cut(down bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,10 +77,10 @@ func (r *realServer) cut(down bool) {
 	r.conns = nil
 }
 
-// holders returns how many hold a lock and how many wait for it.
-func (r *realServer) holders(t testing.TB, name string) (holds, waits int) {
+// count returns how many hold a lock and how many wait for it.
+func (r *realServer) count(t testing.TB, name string) (holds, waits int) {
 	t.Helper()
-	v, ok, err := r.node.Lookup(context.Background(), name)
+	v, ok, err := r.server.Node().Lookup(context.Background(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +90,8 @@ func (r *realServer) holders(t testing.TB, name string) (holds, waits int) {
 	return v.HolderCount, v.WaiterCount
 }
 
-// realClient returns a client of a server, closed with the test.
-func realClient(t testing.TB, r *realServer, opts ...ldlm.DialOption) *ldlm.Client {
+// client returns a client of the server, closed with the test.
+func (r *realServer) client(t testing.TB, opts ...ldlm.DialOption) *ldlm.Client {
 	t.Helper()
 	c, err := ldlm.Dial("real", append([]ldlm.DialOption{ldlm.WithDialer(r.dial)}, opts...)...)
 	if err != nil {
@@ -129,62 +105,20 @@ func realClient(t testing.TB, r *realServer, opts ...ldlm.DialOption) *ldlm.Clie
 	return c
 }
 
-// below is a node as sessions want it.
-type below struct{ *node.Node }
-
-func (b below) Attach(ctx context.Context, open *lock.Open) (sessionapi.Link, lock.Outcome, error) {
-	return linkOf(b.Node.Attach(ctx, open))
-}
-
-func (b below) Resume(ctx context.Context, resume *lock.Resume) (sessionapi.Link, lock.Outcome, error) {
-	return linkOf(b.Node.Resume(ctx, resume))
-}
-
-func linkOf(l *node.Link, o lock.Outcome, err error) (sessionapi.Link, lock.Outcome, error) {
-	if l == nil {
-		return nil, o, err
-	}
-	return &sessionLink{Link: l}, o, nil
-}
-
-type sessionLink struct {
-	*node.Link
-	taken  []node.Notice
-	notice sessionapi.Notice
-}
-
-func (l *sessionLink) Take(each func(*sessionapi.Notice)) {
-	l.taken = l.Link.Take(l.taken[:0])
-	kinds := map[node.NoticeKind]sessionapi.NoticeKind{
-		node.Answer: sessionapi.Answer, node.Lost: sessionapi.Lost, node.Revoked: sessionapi.Revoked,
-	}
-	for i := range l.taken {
-		n := &l.taken[i]
-		if kind, ok := kinds[n.Kind]; ok {
-			l.notice = sessionapi.Notice{
-				Kind: kind, Reason: n.Reason, Slot: n.Slot, Seq: n.Seq, Name: n.Name, Token: n.Token, Outcome: &n.Outcome,
-			}
-			each(&l.notice)
-		}
-	}
-}
-
-func (l *sessionLink) Why() (lock.Code, lock.EndReason) {
-	var ended *node.SessionEndedError
-	switch err := l.Reason(); {
-	case errors.As(err, &ended):
-		return lock.SessionLost, ended.Reason
-	case errors.Is(err, node.ErrSuperseded):
-		return lock.Superseded, lock.NotEnded
-	default:
-		return lock.MemberEnded, lock.NotEnded
-	}
-}
-
+// BenchmarkRealPair is [BenchmarkPair] with a server that keeps locks.
 func BenchmarkRealPair(b *testing.B) {
 	for _, workers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprint(workers), func(b *testing.B) {
-			c, err := ldlm.Dial(newRealServer(b).listen(b))
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := server.Start(server.Config{Listener: l})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Shutdown(context.Background())
+			c, err := ldlm.Dial(s.Addr().String())
 			if err != nil {
 				b.Fatal(err)
 			}

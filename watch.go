@@ -58,8 +58,9 @@ type watch struct {
 	pattern string
 	request *ldlmv2.WatchRequest
 	yield   func(Event, error) bool
-	// standing is called, if set, whenever the subscription stands.
-	standing func()
+	// standing is called, if set, whenever the subscription stands; false ends
+	// the watch.
+	standing func() bool
 	// stood says that the subscription stood at least once: from then on
 	// unreachable servers are waited for.
 	stood bool
@@ -123,8 +124,9 @@ func (w *watch) pass(m *ldlmv2.WatchResponse) bool {
 	if w.fresh {
 		w.stood, w.fresh = true, false
 		w.request.After = max(w.request.After, m.GetFrom())
-		if w.standing != nil {
-			w.standing()
+		if w.standing != nil && !w.standing() {
+			w.stopped = true
+			return false
 		}
 	}
 	for _, e := range m.GetEvents() {
