@@ -222,6 +222,28 @@ func TestBeats(t *testing.T) {
 	})
 }
 
+// Who comes right before the member's lease is over renews it by coming.
+func TestAttachBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		elapse(15*time.Second - time.Millisecond)
+		beats := 0
+		h.desk.rule(func(c lock.Command) ending {
+			if _, ok := c.(*lock.Beat); ok {
+				if beats++; beats > 1 {
+					return refuse
+				}
+			}
+			return pass
+		})
+		l := h.link(1)
+		elapse(14 * time.Second)
+		if err := l.Reason(); err != nil {
+			t.Errorf("the link ended: %v", err)
+		}
+	})
+}
+
 // A node that cannot beat vouches all the same: only its own journal could end
 // its sessions, and that does not move either.
 func TestVouchesWithoutLookingAtBeats(t *testing.T) {

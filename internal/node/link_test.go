@@ -143,6 +143,9 @@ func TestDetach(t *testing.T) {
 		if valid, ok := l.Confirm(); !ok || valid != (10*time.Second*100/112).Truncate(time.Microsecond) {
 			t.Errorf("confirm: %v, %v; want 10s/1.12", valid, ok)
 		}
+		if err := l.Submit(context.Background(), []lock.Command{ask(l, 2, 1, "a")}); err != nil {
+			t.Fatal(err) // its answer is in the mailbox
+		}
 		h.desk.rule(only(&lock.Detach{}, refuse))
 		l.Detach(4*time.Second, false)
 		l.Detach(0, true)
@@ -165,6 +168,23 @@ func TestDetach(t *testing.T) {
 		}
 		if n := h.desk.count(0, &lock.Detach{}); n != 1 {
 			t.Errorf("%d detaches, want one", n)
+		}
+	})
+}
+
+// What the table does not count as attached is not confirmed, whatever the node
+// believes.
+func TestConfirmLooksAtTheTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		l := h.link(1)
+		h.mu.Lock()
+		h.table.Apply(lock.Entry{Term: 1, StampTerm: 1, Commands: []lock.Command{
+			&lock.Detach{Session: l.Session(), Attach: l.Number()},
+		}})
+		h.mu.Unlock()
+		if _, ok := l.Confirm(); ok {
+			t.Error("confirmed")
 		}
 	})
 }

@@ -19,6 +19,9 @@ func TestNewerLinkSupersedes(t *testing.T) {
 		holder := h.link(2)
 		h.acquire(holder, 0, "b")
 		h.submit(older, queue(older, 1, 1, "b"))
+		if err := older.Submit(context.Background(), []lock.Command{ask(older, 2, 1, "b")}); err != nil {
+			t.Fatal(err) // its answer is in the mailbox
+		}
 		newer, resumed, err := h.Resume(context.Background(), &lock.Resume{
 			Session: older.Session(), Secret: lock.SecretHash{1},
 		})
