@@ -82,9 +82,7 @@ func (t *Table) forceRelease(c *ForceRelease) Outcome {
 	if !h.is(holdRevoked) {
 		h = t.openHold(id)
 		h.flags |= holdRevoked
-		if end := t.now + Time(o.MayBelieve); h.deadline == 0 || h.deadline > end {
-			t.setHoldDeadline(id, end)
-		}
+		t.setHoldDeadline(id, t.now+Time(o.MayBelieve)) // never later than its lease
 		t.emitHold(HoldRevoked, id, NotEnded)
 		t.explain(c.Reason)
 	}

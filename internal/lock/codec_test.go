@@ -184,12 +184,13 @@ func TestHostileLengths(t *testing.T) {
 	huge := []byte{0xff, 0xff, 0xff, 0xff, 0x0f}
 	zeros := make([]byte, 1<<16)
 	acquire := append(append([]byte{commandVersion, 1, kindAcquire, 0, 0, 0, 0, 0, 0, 0}, huge...), zeros...)
+	some := append(append([]byte{commandVersion, 1, kindAcquire, 0, 0, 0, 0, 0, 0, 0}, 0x80, 0x80, 0x40), zeros...)
 	many := append(append([]byte{commandVersion}, huge...), zeros...)
 	marks := append([]byte{commandVersion, 0x80, 0x80, 0x04}, bytes.Repeat([]byte{kindMark}, 1<<16)...)
 	labels := append([]byte{commandVersion, 1, kindOpen}, make([]byte, 32+1+1+1)...)
 	labels = append(labels, 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0x01)
 	labels = append(labels, zeros...)
-	for name, b := range map[string][]byte{"items": acquire, "commands": many, "marks": marks, "labels": labels} {
+	for name, b := range map[string][]byte{"items": acquire, "fewer items": some, "commands": many, "marks": marks, "labels": labels} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		cmds, err := DecodeCommands(b)

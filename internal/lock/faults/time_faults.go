@@ -26,7 +26,7 @@ func timeFaults() []fault {
 			"	for {\n		d := t.deadlines.min()\n		if d == nil || d.at >= t.now {"},
 		{"a renewal adds to the old lease", "release.go",
 			"			t.setHoldDeadline(id, t.now+Time(c.Lease))",
-			"			t.setHoldDeadline(id, h.deadline+Time(c.Lease))"},
+			"			t.setHoldDeadline(id, t.holds.at(id).deadline+Time(c.Lease))"},
 		{"a stale entry lets time pass", "table.go", "	if !r.Stale {\n", "	{\n"},
 		{"a stale entry's leader is obeyed", "table.go",
 			"	if stale && onlyLeader(c) {",
