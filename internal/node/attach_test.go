@@ -227,11 +227,14 @@ func TestAttachBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := openHouse(t, Config{})
 		elapse(15*time.Second - time.Millisecond)
-		beats := 0
+		opened := false
 		h.desk.rule(func(c lock.Command) ending {
-			if _, ok := c.(*lock.Beat); ok {
-				if beats++; beats > 1 {
-					return refuse
+			switch c.(type) {
+			case *lock.Open:
+				opened = true
+			case *lock.Beat:
+				if opened {
+					return refuse // those that come later
 				}
 			}
 			return pass
