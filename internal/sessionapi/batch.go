@@ -28,8 +28,12 @@ type ref struct {
 	seq  uint64
 }
 
-// closeSlot marks the command that closes the session: no operation has it.
-const closeSlot = math.MaxUint32
+// closeSlot and closeSeq mark the command that closes the session: no operation
+// of a sound client has them, for there are not so many slots.
+const (
+	closeSlot = math.MaxUint32
+	closeSeq  = math.MaxUint64
+)
 
 // Bounds of one batch: while it is carried out, nobody else is served, and
 // until it is, it takes memory. The operation that exceeds one is the last.
@@ -191,7 +195,7 @@ func (b *batch) addOccupying(caller lock.Caller, op *ldlmv2.Op) {
 
 // addClose appends the command that ends the session.
 func (b *batch) addClose(caller lock.Caller) {
-	caller.Slot = closeSlot
+	caller.Slot, caller.Seq = closeSlot, closeSeq
 	b.commands = append(b.commands, &lock.Close{Caller: caller})
 }
 

@@ -113,7 +113,7 @@ func (c *conversation) hold(ctx context.Context) error {
 }
 
 // detach reports the end of the connection to the node.
-func (c *conversation) detach(byClient bool) { c.link.Detach(c.life.silent(), byClient) }
+func (c *conversation) detach(byClient bool) { c.link.Detach(c.life.leave(), byClient) }
 
 // outlast reads and forgets what the client still sends after the last words,
 // so that it gets to read them; the carrier sees to it that this has an end.

@@ -37,13 +37,11 @@ func (c *conversation) greet(ctx context.Context) (*ldlmv2.Status, error) {
 	if err := c.awaitHello(); err != nil {
 		return statusOfReceive(err), err
 	}
-	read := clock.Now()
 	status, err := c.attach(ctx, c.frame.GetHello())
 	if status != nil {
 		return status, err
 	}
 	c.frame.Hello = nil // not to be kept
-	c.life.begin(read, c.ttl)
 	return nil, nil
 }
 
@@ -79,6 +77,7 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 		return s, errorOf(s)
 	}
 	c.link, c.ttl = link, time.Duration(o.TTL)*time.Microsecond
+	c.life.begin(clock.Now(), c.ttl)
 	c.caller = lock.Caller{Session: link.Session(), Attach: link.Number()}
 	c.log = c.log.With("session", uint64(c.caller.Session), "attach", c.caller.Attach)
 	leader := c.server.enter(c)

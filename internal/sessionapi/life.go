@@ -16,7 +16,7 @@ import (
 // keep-alives unread. So the last stretch before the end, grace, must pass on
 // time; else it is granted again.
 type life struct {
-	mu sync.Mutex // guards what follows; held for a few assignments
+	mu sync.Mutex // guards what follows; held for a few assignments, or one Confirm
 	// confirmed is when that message was read.
 	confirmed clock.Instant
 	// number and read are of the newest keep-alive that is not answered yet.
@@ -25,6 +25,9 @@ type life struct {
 	pending bool
 	// farewell: the client has asked for the end of its session.
 	farewell bool
+	// gone: the node is told of the end. Nothing is confirmed any more, so that
+	// what it is told of the client's silence stays true.
+	gone bool
 
 	over  bool
 	timer *time.Timer
@@ -42,11 +45,12 @@ const (
 	mostGrace = 250 * time.Millisecond
 )
 
-// begin notes when hello was read.
-func (l *life) begin(read clock.Instant, ttl time.Duration) {
+// begin notes when the session was attached: no older connection has confirmed
+// anything that was read later.
+func (l *life) begin(attached clock.Instant, ttl time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.confirmed, l.armed = read, ttl/2-graceOf(ttl)
+	l.confirmed, l.armed = attached, ttl/2-graceOf(ttl)
 }
 
 func graceOf(ttl time.Duration) time.Duration { return min(ttl/8, mostGrace) }
@@ -129,21 +133,30 @@ func (l *life) unanswered() bool {
 }
 
 // answer takes the keep-alive that waits for its answer, and asks confirm
-// whether it may be confirmed.
+// whether it may be confirmed. Nothing comes between that and its being noted.
 func (l *life) answer(confirm func() (time.Duration, bool)) (number uint64, valid time.Duration, ok bool) {
 	l.mu.Lock()
-	number, read, pending := l.number, l.read, l.pending
+	defer l.mu.Unlock()
+	if !l.pending {
+		return 0, 0, false
+	}
 	l.pending = false
-	l.mu.Unlock()
-	if !pending {
+	if l.gone {
 		return 0, 0, false
 	}
 	if valid, ok = confirm(); ok {
-		l.mu.Lock()
-		l.confirmed = read
-		l.mu.Unlock()
+		l.confirmed = l.read
 	}
-	return number, valid, ok
+	return l.number, valid, ok
+}
+
+// leave keeps everything from being confirmed from now on, and returns how long
+// ago the last confirmed message was read.
+func (l *life) leave() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = true
+	return clock.Since(l.confirmed)
 }
 
 // silent is how long ago the last confirmed message was read.

@@ -1,6 +1,7 @@
 package sessionapi_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -289,5 +290,19 @@ func TestSeqZeroIsDoneOnce(t *testing.T) {
 		if a := c.gets(ldlmv2.Code_CODE_INVALID, acquire(0, 0, "x", time.Second)); a.GetStatus().GetField() != "seq" {
 			t.Errorf("waiting without seq: %v", a)
 		}
+	})
+}
+
+func TestASlotThatNoSessionHas(t *testing.T) {
+	inWorld(t, sessionapi.Config{}, func(t *testing.T, w *world) {
+		c := w.dial()
+		c.open()
+		for _, slot := range []uint32{1 << 16, math.MaxUint32} {
+			a := c.gets(ldlmv2.Code_CODE_LIMIT, acquire(slot, 1, "x", 0))
+			if a.GetStatus().GetLimit() != 1<<16 {
+				t.Errorf("slot %d is answered by %v, which does not name the limit", slot, a)
+			}
+		}
+		c.gets(ok, acquire(0, 1, "x", 0))
 	})
 }

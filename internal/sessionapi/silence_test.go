@@ -1,6 +1,7 @@
 package sessionapi_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,5 +101,39 @@ func TestGivingUpDoesNotWaitForWhoDoesNotRead(t *testing.T) {
 		}
 		l.mu.Unlock()
 		<-c.served
+	})
+}
+
+// slowToAttach is a node that takes its time to attach a session.
+type slowToAttach struct {
+	*fakeNode
+	takes time.Duration
+}
+
+func (n slowToAttach) Attach(ctx context.Context, o *lock.Open) (sessionapi.Link, lock.Outcome, error) {
+	<-time.After(n.takes)
+	return n.fakeNode.Attach(ctx, o)
+}
+
+// While a session is being attached an older connection of it may go on
+// confirming, so silence counts from when that was over.
+func TestSilenceCountsFromTheAttachment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNode{submit: prompt, links: make(chan *fakeLink, 1), ttl: 10 * lock.Second}
+		s := sessionapi.New(sessionapi.Config{Node: slowToAttach{n, 4 * time.Second}, Immediate: true})
+		defer s.Close()
+		c := dial(t, s)
+		c.open()
+		l := <-n.links
+		start := time.Now()
+		c.end()
+		if took := time.Since(start); took < 4*time.Second || took > 5*time.Second {
+			t.Errorf("given up %v after the attachment, want 5s", took)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.detached) == 0 || l.detached[0] > 5*time.Second+100*time.Millisecond {
+			t.Errorf("the node was told %v of silence, want 5s", l.detached)
+		}
 	})
 }

@@ -49,7 +49,7 @@ func (c *conversation) flush() {
 func (c *conversation) add(n *Notice) {
 	switch n.Kind {
 	case Answer:
-		if n.Slot == closeSlot {
+		if n.Slot == closeSlot && n.Seq == closeSeq {
 			return // it is answered by the end
 		}
 		c.addAnswer(n)
