@@ -28,7 +28,9 @@ type moody struct {
 	grpcapi.Node
 	// mood is why the next call fails, before or after it was carried out.
 	before, after error
-	attach        error
+	// then is called after the next one was carried out.
+	then   func() error
+	attach error
 }
 
 func (m *moody) Call(ctx context.Context, c lock.Command) (lock.Outcome, error) {
@@ -37,6 +39,9 @@ func (m *moody) Call(ctx context.Context, c lock.Command) (lock.Outcome, error) 
 		return lock.Outcome{}, err
 	}
 	o, err := m.Node.Call(ctx, c)
+	if err == nil && m.then != nil {
+		err = m.then()
+	}
 	if err == nil && m.after != nil {
 		err, m.after = m.after, nil
 	}

@@ -107,6 +107,10 @@ func (v *v1) acquired(ctx context.Context, a *asked) (*ldlmv1.LockResponse, erro
 	}
 	o, err := ask(ctx, &c.Caller, c)
 	if err != nil {
+		if v.onEnd == lock.OnEndDisown && x.conn.isEnded() {
+			// A grant may have outlived the session before it could be cancelled.
+			v.giveBack(ctx, a.name, c.Key)
+		}
 		return nil, v.failed(ctx, err)
 	}
 	return acquireAnswer(a.name, &o)
@@ -200,16 +204,19 @@ func (v *v1) undelivered(ctx context.Context, request, reply any) {
 	if !r.GetLocked() {
 		return
 	}
-	x, err := v.session(context.WithoutCancel(ctx))
-	if err != nil {
-		return // the connection is over, and its holds with it
-	}
-	key := sessionapi.ParseKey(r.GetKey())
-	c := &lock.Release{Hold: lock.Hold{Name: r.GetName(), Key: key}}
-	if _, err := x.call(context.WithoutCancel(ctx), &c.Caller, c); err != nil {
+	v.giveBack(ctx, r.GetName(), sessionapi.ParseKey(r.GetKey()))
+}
+
+// giveBack releases a hold of which nobody has the key. It does so outside
+// sessions, because the hold may outlive the one of its connection.
+func (v *v1) giveBack(ctx context.Context, name string, key lock.Key) {
+	c := &lock.Release{Hold: lock.Hold{Name: name, Key: key}}
+	if _, err := v.node.Call(context.WithoutCancel(ctx), c); err != nil {
 		v.log.Warn("A grant to a cancelled call could not be given back; its connection is closed",
-			"lock", r.GetName(), "err", err)
-		_ = x.conn.Close()
+			"lock", name, "err", err)
+		if conn := connectionOf(ctx); conn != nil {
+			_ = conn.Close()
+		}
 	}
 }
 

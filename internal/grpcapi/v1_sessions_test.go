@@ -195,6 +195,39 @@ func TestNoClearOnDisconnect(t *testing.T) {
 	})
 }
 
+// TestNobodysGrantIsGivenBack: a grant that its client never learnt of does not
+// stay because grants stay.
+func TestNobodysGrantIsGivenBack(t *testing.T) {
+	for _, late := range []error{nil, context.Canceled} { // of which the latter is what a cancellation that came late ends with
+		synctest.Test(t, func(t *testing.T) {
+			m := &moody{}
+			h := open(t, noClear, m.wrapping)
+			a, b := h.client(), h.client()
+			kept := a.take("kept")
+			granted, handOver := make(chan struct{}), make(chan struct{})
+			m.then = func() error {
+				close(granted)
+				<-handOver
+				return late
+			}
+			call := a.start(want("l"))
+			<-granted
+			a.close()
+			synctest.Wait()
+			m.then = nil
+			close(handOver)
+			if r, err := call.wait(); err == nil {
+				t.Errorf("a call over a closed connection: %v", r)
+			}
+			synctest.Wait()
+			if got := h.counts(); got.Holds != 1 {
+				t.Errorf("%d holds are left, want the one that its client knew of", got.Holds)
+			}
+			b.release("kept", kept)
+		})
+	}
+}
+
 // TestKilledSession: the connection of a session that ends for another reason
 // is closed, which is all that tells its client.
 func TestKilledSession(t *testing.T) {
