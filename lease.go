@@ -39,6 +39,23 @@ func (ls *leaseState) renewed(sent clock.Instant, lease time.Duration) {
 	ls.from, ls.length, ls.asked = sent, margin(lease), lease
 }
 
+// shorten notes that a renewal is sent for the first time. It counts from then
+// on if it makes the lease shorter: the server may have carried it out although
+// its answer never comes.
+func (ls *leaseState) shorten(sent clock.Instant, lease time.Duration) {
+	if ls.length > 0 && sent.Sub(ls.from)+margin(lease) < ls.length {
+		ls.renewed(sent, lease)
+	}
+}
+
+// answered notes that a renewal was carried out. One that was sent before the
+// one that counts makes the lease no longer.
+func (ls *leaseState) answered(sent clock.Instant, lease time.Duration) {
+	if ls.length == 0 || sent.Sub(ls.from) >= 0 || ls.from.Sub(sent)+ls.length > margin(lease) {
+		ls.renewed(sent, lease)
+	}
+}
+
 // left is how long the lease is good for as of now.
 func (ls *leaseState) left(c *Client) time.Duration {
 	if ls.length == 0 {
@@ -229,7 +246,7 @@ func (s *session) settleRenewal(ca *call, r *received) {
 			s.expire(l, ReasonExpired, r)
 			return
 		}
-		l.lease.renewed(ca.sent, fromMicros(ca.op.GetRenew().GetLeaseUs()))
+		l.lease.answered(ca.sent, fromMicros(ca.op.GetRenew().GetLeaseUs()))
 	case ldlmv2.Code_CODE_WRONG_KEY, ldlmv2.Code_CODE_NOT_FOUND, ldlmv2.Code_CODE_ENDED:
 		if s.lose(l, ReasonExpired) {
 			r.lost = append(r.lost, l)

@@ -146,8 +146,24 @@ func (s *session) post(ca *call) {
 	}
 	if ca.stamped && ca.sent.IsZero() {
 		ca.sent = clock.Now()
+		s.shortenLease(ca)
 	}
 	s.link.post(&ca.op)
+}
+
+// shortenLease is for a call that is sent for the first time and may be a
+// renewal to a shorter lease. mu is held.
+func (s *session) shortenLease(ca *call) {
+	l := ca.lock
+	if ca.op.Renew == nil || l == nil || l.state != held || l.lease.length == 0 {
+		return
+	}
+	before := l.lease
+	l.lease.shorten(ca.sent, fromMicros(ca.op.Renew.GetLeaseUs()))
+	if l.lease.from != before.from {
+		s.leases.plan(l, s.client)
+		s.lookNow()
+	}
 }
 
 // beginPatiently is begin for calls that any free slot will do for: it waits
