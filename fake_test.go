@@ -163,7 +163,12 @@ func (c *fakeConn) read() {
 		if _, err := io.ReadFull(c.raw, head[:]); err != nil {
 			return
 		}
-		b := make([]byte, binary.BigEndian.Uint32(head[:]))
+		n := binary.BigEndian.Uint32(head[:])
+		if n > wire.MaxFrameBytes {
+			c.t.Errorf("a frame of %d bytes came", n)
+			return
+		}
+		b := make([]byte, n)
 		if _, err := io.ReadFull(c.raw, b); err != nil {
 			return
 		}

@@ -215,9 +215,9 @@ func TestRenewalThatIsAnsweredAfterASuspend(t *testing.T) {
 		suspend := suspendable(c)
 		conn, l := openWithLock(t, srv, c, "x", 1, Lease(2800*time.Millisecond))
 		renewal := conn.op()
-		suspend(3 * time.Second)
+		suspend(2 * time.Second) // from the renewal on the lease would still be good
 		conn.ok(renewal)
-		<-l.Done()
+		synctest.Wait()
 		wantLost(t, l, ReasonExpired)
 	})
 }

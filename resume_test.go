@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,34 @@ func TestRepeatedCallsKeepTheirOrder(t *testing.T) {
 		conn.grant(opA, 2)
 		if a, b := mustLock(t, a), mustLock(t, b); a.Token() != 2 || b.Token() != 3 {
 			t.Errorf("tokens %d and %d, want 2 and 3", a.Token(), b.Token())
+		}
+	})
+}
+
+// However much has gathered, a frame is not larger than it may be.
+func TestMuchToSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, _ := openWithLock(t, srv, c, "x", 1)
+		srv.setRefuse(errors.New("down"))
+		conn.raw.Close()
+		synctest.Wait()
+		long := strings.Repeat("long ", 3<<20/5)
+		var waiting []<-chan lockResult
+		for _, name := range []string{"a", "b", "c"} {
+			waiting = append(waiting, lockAsync(t.Context(), c, name, Reason(long)))
+			synctest.Wait()
+		}
+		srv.setRefuse(nil)
+		conn = srv.resume(1)
+		for i, name := range []string{"a", "b", "c"} {
+			op := conn.op()
+			if a := op.GetAcquire(); a.GetName() != name || a.GetNote().GetReason() != long {
+				t.Errorf("operation %d asks for %q with %d bytes of reason", i, a.GetName(), len(a.GetNote().GetReason()))
+			}
+			conn.grant(op, uint64(i+2))
+			mustLock(t, waiting[i])
 		}
 	})
 }
