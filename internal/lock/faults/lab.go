@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,9 @@ type lab struct {
 	module string // folder of the module
 	temp   string
 	limit  time.Duration
+	// copies are the package's files as they were at first, by where they belong:
+	// work goes on while the faults are tried.
+	copies map[string]string
 }
 
 // newLab finds the package from anywhere in the module.
@@ -32,12 +36,31 @@ func newLab(limit time.Duration) (*lab, error) {
 	if mod == "" || mod == os.DevNull {
 		return nil, errors.New("not in a module: run this in the repository")
 	}
-	l := &lab{module: filepath.Dir(mod), limit: limit}
+	l := &lab{module: filepath.Dir(mod), limit: limit, copies: map[string]string{}}
 	l.pkg = filepath.Join(l.module, "internal", "lock")
 	if l.temp, err = os.MkdirTemp("", "faults"); err != nil {
 		return nil, err
 	}
-	return l, nil
+	return l, l.copy()
+}
+
+// copy copies the package's files.
+func (l *lab) copy() error {
+	paths, err := filepath.Glob(filepath.Join(l.pkg, "*.go"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		l.copies[path] = filepath.Join(l.temp, filepath.Base(path))
+		if err := os.WriteFile(l.copies[path], source, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *lab) close() { os.RemoveAll(l.temp) }
@@ -92,13 +115,13 @@ func (l *lab) test(ctx context.Context, f fault) (verdict, error) {
 
 // overlay writes the broken file and the list that tells the compiler of it.
 func (l *lab) overlay(f fault) (path string, err error) {
-	list := struct{ Replace map[string]string }{map[string]string{}}
+	list := struct{ Replace map[string]string }{maps.Clone(l.copies)}
 	dir, err := os.MkdirTemp(l.temp, "fault")
 	if err != nil {
 		return "", err
 	}
 	if f.file != "" {
-		source, err := os.ReadFile(filepath.Join(l.pkg, f.file))
+		source, err := os.ReadFile(filepath.Join(l.temp, f.file))
 		if err != nil {
 			return "", err
 		}
