@@ -41,7 +41,11 @@ func newLab(limit time.Duration) (*lab, error) {
 	if l.temp, err = os.MkdirTemp("", "faults"); err != nil {
 		return nil, err
 	}
-	return l, l.copy()
+	if err := l.copy(); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // copy copies the package's files.

@@ -4,7 +4,7 @@
 //	go run ./internal/lock/faults
 //
 // A fault is a piece of text of one file and what stands there instead. Nothing in
-// the working copy is changed: the compiler is given the broken file as an overlay.
+// the working copy is changed: the compiler is given a broken copy as an overlay.
 // The program fails if a fault survives, if one does not apply any more, or if the
 // broken package does not build, which proves nothing.
 package main
