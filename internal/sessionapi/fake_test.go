@@ -409,6 +409,27 @@ func TestFramesThatCameTogetherGoTogether(t *testing.T) {
 	}
 }
 
+func TestALargeFrameGoesToTheNodeInPieces(t *testing.T) {
+	for _, immediate := range []bool{true, false} {
+		withFake(t, &fakeNode{submit: prompt}, sessionapi.Config{Immediate: immediate}, func(t *testing.T, c *client, l *fakeLink) {
+			const many = 5000
+			var ops []*ldlmv2.Op
+			for i := range uint32(many) {
+				ops = append(ops, acquire(i, 1, "x", 0))
+			}
+			c.ask(ops...)
+			for answers := 0; answers < many; {
+				answers += len(c.next().GetAnswers())
+			}
+			for _, n := range l.sizes() {
+				if n > 1024 {
+					t.Errorf("a batch of %d commands", n)
+				}
+			}
+		})
+	}
+}
+
 func TestManyAnswersAreCutIntoFrames(t *testing.T) {
 	withFake(t, &fakeNode{submit: prompt}, sessionapi.Config{}, func(t *testing.T, c *client, l *fakeLink) {
 		const many = 20_000
@@ -450,17 +471,17 @@ func TestWhoNeverReadsIsCut(t *testing.T) {
 					ops[i] = acquire(uint32(sent%60_000), uint64(1+sent/60_000), "x", 0)
 					sent++
 				}
-				if c.conn.WriteClient(&ldlmv2.ClientFrame{Ops: ops}) != nil {
+				if c.conn.WriteClient(&ldlmv2.ClientFrame{Ops: ops}) != nil || sent > 1_000_000 {
 					break
 				}
 			}
 			if took := time.Since(start); took < writeTimeout || took > 2*writeTimeout {
 				t.Errorf("cut after %v, want after %v", took, writeTimeout)
 			}
-			<-c.served
 			if sent > 1_000_000 {
-				t.Errorf("%d operations were taken from who never reads", sent)
+				t.Fatalf("%d operations were taken from who never reads", sent)
 			}
+			<-c.served
 			if l.byClient {
 				t.Error("the end is put down to the client")
 			}

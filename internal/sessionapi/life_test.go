@@ -56,6 +56,22 @@ func TestAPauseInTheLastStretch(t *testing.T) {
 	})
 }
 
+func TestALookThatComesALittleLateIsNotTheLast(t *testing.T) {
+	const ttl = 10 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		l := watched(ttl)
+		defer l.end()
+		<-time.After(ttl/2 + stallLimit/10)
+		if l.look(ttl) {
+			t.Fatal("given up without a last stretch in which nothing came")
+		}
+		<-time.After(mostGrace)
+		if !l.look(ttl) {
+			t.Error("not given up after it")
+		}
+	})
+}
+
 func TestAnEndedLifeIsNotLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looked := make(chan struct{}, 10)

@@ -351,6 +351,35 @@ func TestWhoEndedIt(t *testing.T) {
 	}
 }
 
+// late is a connection on which the end of the other side is read after this
+// one has closed it.
+type late struct{ net.Conn }
+
+func (late) Read([]byte) (int, error) { return 0, io.EOF }
+func (late) Close() error             { return nil }
+
+func TestWhoEndsItFirstHasEndedIt(t *testing.T) {
+	c := NewConn(late{}, 0)
+	c.Close()
+	var f ldlmv2.ClientFrame
+	if err := c.ReadClient(&f); err != io.EOF {
+		t.Errorf("read %v, want %v", err, io.EOF)
+	}
+	if c.PeerEnded() {
+		t.Error("our end is put down to the other side, which came second")
+	}
+}
+
+func TestAFrameCutShort(t *testing.T) {
+	for n := 1; n < 10; n++ {
+		c := stream(strings.NewReader(string(frameOf(keepAlive(1 << 40))[:n])))
+		var f ldlmv2.ClientFrame
+		if err := c.ReadClient(&f); err != io.ErrUnexpectedEOF || !c.PeerEnded() {
+			t.Errorf("cut after %d bytes: %v, ended by the other side: %v", n, err, c.PeerEnded())
+		}
+	}
+}
+
 func TestAWriteTellsOfTheEndToo(t *testing.T) {
 	client, server := tcpPair(t)
 	_ = client.SetLinger(0)
