@@ -144,10 +144,10 @@ func TestClose(t *testing.T) {
 		}
 		select {
 		case err := <-closed:
-			t.Fatalf("Close returned before the server had ended the connection: %v", err)
+			t.Fatalf("Close returned before the server had ended the session: %v", err)
 		default:
 		}
-		conn.raw.Close()
+		conn.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_OK}})
 		if err := <-closed; err != nil {
 			t.Errorf("Close: %v", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -35,11 +36,19 @@ func (s *session) connect(avoid address) {
 			s.client.noteFailure()
 			s.end(openError(err), ReasonUnconfirmed)
 			return
-		case sleep(s.ctx, backoff(failures)) != nil:
+		case sleep(s.ctx, s.pause(failures)) != nil:
 			return
 		}
 		avoid = address{}
 	}
+}
+
+// pause is how long to wait after so many failures before the last one: of a
+// session that has little time left, little.
+func (s *session) pause(failures int) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return min(backoff(failures), max(firstBackoff, s.remaining()/4))
 }
 
 // openError is the error of a session that could not be opened.
@@ -56,8 +65,11 @@ func (s *session) connectOnce(avoid address) error {
 	var errs []error
 	for _, a := range s.client.route(avoid) {
 		err := s.attempt(a)
-		if err == nil || s.ctx.Err() != nil {
+		if err == nil {
 			return nil
+		}
+		if s.ctx.Err() != nil {
+			return err
 		}
 		s.logger.Info("ldlm: no session here", "address", a.text, "error", err)
 		if s.isOpening() && isPermanent(err) {
@@ -175,7 +187,7 @@ func (s *session) stand(l *link) {
 	s.beat.restart(fromMicros(w.GetKeepAliveEveryUs()), l.sent)
 	s.believe(l.sent, fromMicros(w.GetValidForUs()))
 	s.retireOld()
-	calls := s.slots.underWay(nil)
+	calls := s.slots.underWay()
 	slices.SortFunc(calls, func(a, b *call) int { return cmp.Compare(a.order, b.order) })
 	for _, ca := range calls {
 		s.post(ca)
@@ -222,9 +234,11 @@ func slotLimits(w *ldlmv2.Welcome) (most, waiting int) {
 //
 // With WithReleaseOnDisconnect the server ends the session if it believes that
 // this client ended the connection. Unless it was the server that did, it may
-// believe so: then the locks are lost at once.
+// believe so: then the locks are lost at once. A write that took too long ends
+// no connection.
 func (s *session) linkBroke(l *link, err error) {
-	if s.client.config.closeOnEnd && !l.carrier.PeerEnded() && s.standsOn(l) {
+	ended := !l.carrier.PeerEnded() && !errors.Is(err, os.ErrDeadlineExceeded)
+	if s.client.config.closeOnEnd && ended && s.mayLiveBy(l) {
 		s.logger.Warn("ldlm: connection broke; its session ends with it", "error", err)
 		s.end(errSessionLost, ReasonSessionClosed)
 		return
@@ -232,10 +246,20 @@ func (s *session) linkBroke(l *link, err error) {
 	s.linkFailed(l, err)
 }
 
-func (s *session) standsOn(l *link) bool {
+// mayLiveBy reports whether the server may take the end of a link for that of
+// the session: it stands on it; or the server may think so, because a hello went
+// out on it and none was answered since.
+func (s *session) mayLiveBy(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.link == l
+	switch s.phase {
+	case attached:
+		return s.link == l
+	case detached:
+		return !l.closed && (s.trying == l || slices.Contains(s.old, l))
+	default:
+		return false
+	}
 }
 
 // linkFailed is called when the session can go on no more with a link. If it
@@ -245,7 +269,7 @@ func (s *session) linkFailed(l *link, err error) {
 	defer s.mu.Unlock()
 	switch {
 	case l.farewell:
-		l.farewell = false
+		l.farewell, l.err = false, err
 		close(l.down)
 	case l.closed || l != s.trying && l != s.link:
 	case l == s.trying:
@@ -255,7 +279,26 @@ func (s *session) linkFailed(l *link, err error) {
 		s.setAside(l, err)
 		s.link, s.phase = nil, detached
 		l.logger.Warn("ldlm: connection failed; resuming", "session", s.number, "left", s.remaining(), "error", err)
-		s.client.spawn(func() { s.connect(l.address) })
+		s.noteFall(l)
+		falls := s.falls
+		s.client.spawn(func() {
+			if falls < 2 || sleep(s.ctx, s.pause(falls-2)) == nil {
+				s.connect(l.address)
+			}
+		})
+	}
+}
+
+// shortLife is how soon a link must fail to be one of those that a server, or
+// something on the way, lets stand and then cuts.
+const shortLife = time.Second
+
+// noteFall counts the links in a row that stood, but not for long. mu is held.
+func (s *session) noteFall(l *link) {
+	if s.client.since(l.sent) < shortLife {
+		s.falls++
+	} else {
+		s.falls = 0
 	}
 }
 

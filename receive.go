@@ -36,7 +36,7 @@ func (s *session) handle(l *link, f *ldlmv2.ServerFrame) bool {
 		waits := l.farewell
 		s.mu.Unlock()
 		if waits && f.End != nil {
-			s.linkFailed(l, ErrClosed)
+			s.linkFailed(l, farewellError(f.End))
 			return false
 		}
 		return waits
@@ -53,6 +53,16 @@ func (s *session) handle(l *link, f *ldlmv2.ServerFrame) bool {
 	}
 	s.mu.Unlock()
 	return s.conclude(l, &r)
+}
+
+// farewellError is ErrClosed if the server's last words say that the session is over.
+func farewellError(st *ldlmv2.Status) error {
+	switch st.GetCode() {
+	case ldlmv2.Code_CODE_OK, ldlmv2.Code_CODE_SESSION_LOST:
+		return ErrClosed
+	default:
+		return statusError("close", "", st)
+	}
 }
 
 // conclude does what must not be done with mu held.

@@ -61,6 +61,8 @@ type session struct {
 	// WithReleaseOnDisconnect the end of a connection can end the session.
 	link, trying *link
 	old          []*link
+	// falls counts the links in a row that stood, but not for long.
+	falls int
 
 	// sentAt and goodFor are the belief: when the newest message was sent that
 	// was answered, and how long the answer is good for.
@@ -295,8 +297,8 @@ func (s *session) shutDown() error {
 
 var errNotConfirmed = errors.New("the server did not confirm; locks that are still held are free after the session's ttl")
 
-// seeOff waits until the server has ended the connection after a farewell. It
-// reports false if that did not come to be.
+// seeOff waits until the server has said, after a farewell, that the session is
+// over. It reports false if that did not come to be.
 func (s *session) seeOff(l *link) bool {
 	if l == nil {
 		return false
@@ -305,7 +307,7 @@ func (s *session) seeOff(l *link) bool {
 	defer t.Stop()
 	select {
 	case <-l.down:
-		return true
+		return errors.Is(l.err, ErrClosed)
 	case <-t.C:
 		return false
 	}
@@ -353,7 +355,7 @@ func (s *session) failCalls(err error) {
 	if !s.stood {
 		close(s.ready)
 	}
-	for _, ca := range s.slots.underWay(nil) {
+	for _, ca := range s.slots.underWay() {
 		ca.err = err
 		s.complete(ca)
 	}
