@@ -5,15 +5,25 @@ import (
 	"strings"
 )
 
+// mostLookedAt bounds the holders of a lock that are looked at to describe what
+// is in the way, so that refusals and waits stay cheap.
+const mostLookedAt = 64
+
 // blocker describes what keeps a request from a lock, and whether the asking
-// session itself is in the way.
+// session itself is in the way. Of a lock with very many holders only the oldest
+// are looked at.
 func (t *Table) blocker(sid sessionID, lock lockID, m Mode) (*Blocker, bool) {
 	l := t.locks.at(lock)
 	b := &Blocker{Name: l.name, Holders: int(l.holds), Waiting: int(l.waiting)}
 	if l.waiting > 0 {
 		b.LongestWait = Duration(t.now - t.requests.at(t.places.at(l.firstPlace).request).since)
 	}
-	for id := l.firstHold; id != 0; id = t.holds.at(id).nextInLock {
+	if m == Shared && l.held == 0 {
+		return b, t.holdsSome(sid, lock) // only who waits is in the way
+	}
+	n := 0
+	for id := l.firstHold; id != 0 && n < mostLookedAt; id = t.holds.at(id).nextInLock {
+		n++
 		h := t.holds.at(id)
 		if m == Shared && h.mode == Shared {
 			continue
@@ -32,12 +42,11 @@ func (t *Table) blocker(sid sessionID, lock lockID, m Mode) (*Blocker, bool) {
 // holdsSome reports whether a session holds a lock. Of a lock with very many
 // holders only the oldest are looked at, so that the answer stays cheap.
 func (t *Table) holdsSome(sid sessionID, lock lockID) bool {
-	const most = 64
 	if sid == t.outside {
 		return false
 	}
 	n := 0
-	for id := t.locks.at(lock).firstHold; id != 0 && n < most; id = t.holds.at(id).nextInLock {
+	for id := t.locks.at(lock).firstHold; id != 0 && n < mostLookedAt; id = t.holds.at(id).nextInLock {
 		if t.holds.at(id).session == sid {
 			return true
 		}
