@@ -67,7 +67,7 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	}
 	ctx, cancel := context.WithTimeout(ctx, attachPatience)
 	defer cancel()
-	defer context.AfterFunc(c.server.ending, cancel)()
+	defer context.AfterFunc(c.server.ending, cancel)() //nolint:contextcheck // this one is of the server
 	link, o, err := c.askForLink(ctx, h)
 	if err != nil {
 		s := statusOfError(err)

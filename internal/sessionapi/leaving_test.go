@@ -13,7 +13,7 @@ import (
 
 func TestNothingIsConfirmedAfterTheEndWasTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := watched(10 * time.Second)
+		l := watched()
 		defer l.end()
 		<-time.After(5 * time.Second)
 		l.heard(1, clock.Now())
@@ -27,7 +27,7 @@ func TestNothingIsConfirmedAfterTheEndWasTold(t *testing.T) {
 }
 
 func TestWhatIsBeingConfirmedIsTold(t *testing.T) {
-	l := watched(10 * time.Second)
+	l := watched()
 	defer l.end()
 	read := clock.Now()
 	l.confirmed = clock.Instant{} // long ago

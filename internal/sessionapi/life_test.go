@@ -8,8 +8,10 @@ import (
 	"github.com/ldlm-io/ldlm/internal/clock"
 )
 
+const ttl = 10 * time.Second
+
 // watched returns a life that was begun now, with looks made by hand.
-func watched(ttl time.Duration) *life {
+func watched() *life {
 	l := &life{}
 	l.begin(clock.Now(), ttl)
 	l.watch(func() {})
@@ -17,9 +19,8 @@ func watched(ttl time.Duration) *life {
 }
 
 func TestAPauseOfTheServerIsNotTheClients(t *testing.T) {
-	const ttl = 10 * time.Second
 	synctest.Test(t, func(t *testing.T) {
-		l := watched(ttl)
+		l := watched()
 		defer l.end()
 		// The process stands still: the look that was due comes long after.
 		<-time.After(8 * time.Second)
@@ -37,9 +38,8 @@ func TestAPauseOfTheServerIsNotTheClients(t *testing.T) {
 }
 
 func TestAPauseInTheLastStretch(t *testing.T) {
-	const ttl = 10 * time.Second
 	synctest.Test(t, func(t *testing.T) {
-		l := watched(ttl)
+		l := watched()
 		defer l.end()
 		<-time.After(ttl/2 - mostGrace)
 		if l.look(ttl) {
@@ -57,9 +57,8 @@ func TestAPauseInTheLastStretch(t *testing.T) {
 }
 
 func TestALookThatComesALittleLateIsNotTheLast(t *testing.T) {
-	const ttl = 10 * time.Second
 	synctest.Test(t, func(t *testing.T) {
-		l := watched(ttl)
+		l := watched()
 		defer l.end()
 		<-time.After(ttl/2 + stallLimit/10)
 		if l.look(ttl) {
@@ -76,12 +75,12 @@ func TestAnEndedLifeIsNotLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looked := make(chan struct{}, 10)
 		l := &life{}
-		l.begin(clock.Now(), 10*time.Second)
+		l.begin(clock.Now(), ttl)
 		l.watch(func() { looked <- struct{}{} })
 		l.end()
 		<-time.After(time.Minute)
 		l.wait()
-		if len(looked) != 0 || l.startLook() || l.look(10*time.Second) {
+		if len(looked) != 0 || l.startLook() || l.look(ttl) {
 			t.Error("looked at after its end")
 		}
 	})
@@ -89,7 +88,7 @@ func TestAnEndedLifeIsNotLookedAt(t *testing.T) {
 
 func TestUnconfirmedKeepAliveIsNoSignOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := watched(10 * time.Second)
+		l := watched()
 		defer l.end()
 		<-time.After(3 * time.Second)
 		l.heard(5, clock.Now())
