@@ -10,11 +10,11 @@ import (
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
-// comingBack is the cause of a context's end whose caller will ask again.
-type comingBack struct{}
+// comingBackError is the cause of a context's end whose caller will ask again.
+type comingBackError struct{}
 
-func (comingBack) Error() string    { return "the caller is coming back" }
-func (comingBack) KeepsPlace() bool { return true }
+func (comingBackError) Error() string    { return "the caller is coming back" }
+func (comingBackError) KeepsPlace() bool { return true }
 
 // A call whose caller will ask again leaves its request in the queue, and the
 // next attempt finds it there, before those who came later.
@@ -26,7 +26,7 @@ func TestCallThatKeepsItsPlace(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		first := h.goCall(ctx, queue(l, 1, 1, "a"))
 		later := h.goCall(context.Background(), queue(l, 2, 1, "a"))
-		cancel(comingBack{})
+		cancel(comingBackError{})
 		got := <-first
 		wantError(t, got.err, journal.ErrUnknown)
 		if errors.Is(got.err, context.Canceled) {

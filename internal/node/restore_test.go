@@ -56,6 +56,7 @@ func TestSnapshot(t *testing.T) {
 		l := h.link(1)
 		h.acquire(l, 0, "a")
 		h.submit(l, queue(l, 1, 1, "a"))
+		synctest.Wait() // the first beat
 		want := h.hash()
 		next, done, err := h.desk.machine.Snapshot()
 		if err != nil {
@@ -191,6 +192,7 @@ func TestRestoreRefuses(t *testing.T) {
 		h := openHouse(t, Config{})
 		l := h.link(1)
 		h.acquire(l, 0, "a")
+		synctest.Wait() // the first beat
 		want, whole := h.hash(), h.snapshot()
 		cut := errors.New("cut off")
 		last := whole[len(whole)-1]
