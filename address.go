@@ -49,7 +49,7 @@ func parseAddress(text string) (address, error) {
 			path = rest
 		}
 		if path == "" {
-			return address{}, fmt.Errorf("address %q: no path after unix:", text)
+			return address{}, fmt.Errorf("address %q has no path after unix:, want unix:PATH", text)
 		}
 		return address{text: text, network: "unix", target: path, host: "localhost"}, nil
 	}

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/grpc/codes"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 func TestListGoesThroughPages(t *testing.T) {

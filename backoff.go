@@ -21,7 +21,7 @@ func backoff(failures int) time.Duration {
 	if failures < 16 {
 		bound = min(maxBackoff, firstBackoff<<failures)
 	}
-	return rand.N(bound)
+	return rand.N(bound) //nolint:gosec // nobody gains by guessing it
 }
 
 // sleep waits until the time is over or ctx ends.

@@ -308,7 +308,7 @@ func (c *Client) Do(ctx context.Context, name string, f func(ctx context.Context
 	released := false
 	defer func() {
 		if !released { // f panicked, or ended the goroutine
-			c.releaseAfter(ctx, l)
+			_ = c.releaseAfter(ctx, l) // there is nobody to tell
 		}
 	}()
 	err = f(l.Context(ctx))

@@ -51,13 +51,15 @@ func kindOf(code ldlmv2.Code) error {
 // statusError makes a status of the protocol an error of this package.
 func statusError(op, name string, st *ldlmv2.Status) error {
 	kind := kindOf(st.GetCode())
-	switch {
-	case kind == ErrHeld || kind == ErrWaitTimeout:
+	switch st.GetCode() {
+	case ldlmv2.Code_CODE_HELD, ldlmv2.Code_CODE_WAIT_TIMEOUT:
 		return heldError(name, kind, st.GetBlocker())
-	case kind == ErrLost:
+	case ldlmv2.Code_CODE_ENDED:
 		return &LostError{Name: name, Reason: reasonOf(st.GetEnded())}
-	case st.GetEnding() == ldlmv2.Ending_ENDING_UNKNOWN:
-		kind = ErrUnknownOutcome
+	default:
+		if st.GetEnding() == ldlmv2.Ending_ENDING_UNKNOWN {
+			kind = ErrUnknownOutcome
+		}
 	}
 	return &Error{
 		Op: op, Name: name, Field: st.GetField(), Limit: st.GetLimit(), Message: st.GetMessage(), kind: kind,

@@ -26,9 +26,9 @@ func TestDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
-		var inside context.Context
+		inside := make(chan context.Context, 1)
 		conn, result := doAsync(t, srv, c, func(ctx context.Context) error {
-			inside = ctx
+			inside <- ctx
 			if got := TokenFrom(ctx); got != 1 {
 				t.Errorf("token in the context is %d, want 1", got)
 			}
@@ -38,7 +38,7 @@ func TestDo(t *testing.T) {
 		if err := <-result; err != nil {
 			t.Errorf("Do: %v", err)
 		}
-		if err := context.Cause(inside); err != ErrReleased {
+		if err := context.Cause(<-inside); err != ErrReleased {
 			t.Errorf("the context ended with %v, want ErrReleased", err)
 		}
 		if got := TokenFrom(t.Context()); got != 0 {
@@ -64,7 +64,7 @@ func TestDoWithLoss(t *testing.T) {
 	failed := errors.New("failed")
 	for name, after := range map[string]func(context.Context) error{
 		"function returns nil":         func(context.Context) error { return nil },
-		"function returns its context": func(ctx context.Context) error { return context.Cause(ctx) },
+		"function returns its context": context.Cause,
 		"function fails otherwise":     func(context.Context) error { return failed },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,7 +225,7 @@ func TestLocker(t *testing.T) {
 		go func() {
 			defer func() { done <- recover() }()
 			mu.Lock()
-			mu.Unlock()
+			defer mu.Unlock() // which is once too often
 			mu.Unlock()
 		}()
 		conn := srv.open()
@@ -245,7 +245,7 @@ func TestLocker(t *testing.T) {
 		go func() {
 			defer func() { done <- recover() }()
 			mu.Lock()
-			mu.Unlock()
+			defer mu.Unlock()
 		}()
 		conn.grant(conn.op(), 2)
 		conn.answer(conn.op(), ldlmv2.Code_CODE_WRONG_KEY)

@@ -76,7 +76,7 @@ func (e *Election) Lead(ctx context.Context) iter.Seq[*Term] {
 
 // serve is one term. It reports false if there is to be no other.
 func (e *Election) serve(ctx context.Context, l *Lock, yield func(*Term) bool) bool {
-	defer e.client.releaseAfter(ctx, l)
+	defer func() { _ = e.client.releaseAfter(ctx, l) }() // of a loss its context has told
 	e.setErr(nil)
 	return yield(&Term{lock: l, ctx: l.Context(ctx)})
 }

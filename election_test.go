@@ -9,8 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/grpc/codes"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 func TestLeadCampaignsAgainAfterALoss(t *testing.T) {

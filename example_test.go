@@ -54,7 +54,8 @@ func ExampleClient() {
 	defer end()
 	l, err := c.Lock(ctx, "cron/daily")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println("held:", l.Name())
 	fmt.Println("released:", l.Release(ctx))
@@ -69,7 +70,8 @@ func ExampleClient_LockAll() {
 	defer end()
 	l, err := c.LockAll(ctx, []string{"account/1", "account/2"})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(l.Names())
 	_, err = c.TryLock(ctx, "account/2")
@@ -87,7 +89,8 @@ func ExampleClient_RLock() {
 	defer end()
 	reader, err := c.RLock(ctx, "catalog")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	another, err := c.RLock(ctx, "catalog", ldlm.WaitAtMost(time.Second))
 	fmt.Println("shared:", err)
@@ -123,7 +126,8 @@ func ExampleClient_Watch() {
 	}()
 	for event, err := range c.Watch(ctx, "invoice/*") {
 		if err != nil {
-			log.Fatal(err) // after ldlm.ErrReset: look how things stand, and watch anew
+			fmt.Println(err) // after ldlm.ErrReset: look how things stand, and watch anew
+			return
 		}
 		if event.Type == ldlm.EventAcquired {
 			fmt.Println(event.Name, event.Type)
@@ -139,12 +143,13 @@ func ExampleLock() {
 	defer end()
 	l, err := c.Lock(ctx, "report", ldlm.Lease(30*time.Second), ldlm.Value([]byte("page 1")))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer l.Release(ctx) // works although ctx is cancelled by then
 	select {
 	case <-l.Done():
-		log.Fatal(l.Err()) // lost
+		fmt.Println("lost:", l.Err())
 	default:
 		fmt.Println("good for", time.Until(l.Deadline()).Round(time.Second))
 		fmt.Println("set value:", l.SetValue(ctx, []byte("page 2")))
@@ -160,12 +165,14 @@ func ExampleLock_Context() {
 	defer end()
 	l, err := c.Lock(ctx, "x")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	work := l.Context(ctx)
 	fmt.Println(ldlm.TokenFrom(work) == l.Token(), work.Err())
 	if err := l.Release(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(context.Cause(work))
 	// Output:
@@ -216,11 +223,13 @@ func ExampleAdmin() {
 	defer end()
 	l, err := c.Lock(ctx, "stuck")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for info, err := range c.Admin().List(ctx, ldlm.WithState(ldlm.StateHeld)) {
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		fmt.Println(info.Name, "has", info.HolderCount, "holder")
 		forced, err := c.Admin().ForceRelease(ctx, info.Name, info.Holders[0].Token, "nobody is at home")
@@ -238,19 +247,20 @@ func ExampleHeldError() {
 	ctx := context.Background()
 	r, stop, err := startReal()
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer stop()
 	holder := r.mustDial(ldlm.WithClientInfo(ldlm.ClientInfo{Host: "web-3", PID: 4711, Program: "cron"}))
 	defer holder.Close()
 	if _, err := holder.Lock(ctx, "cron/daily", ldlm.Reason("monthly run")); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	c := r.mustDial()
 	defer c.Close()
 	_, err = c.TryLock(ctx, "cron/daily")
-	var held *ldlm.HeldError
-	if errors.As(err, &held) {
+	if held, ok := errors.AsType[*ldlm.HeldError](err); ok {
 		fmt.Println("held by", held.Holder, "for less than a minute:", held.Age < time.Minute)
 	}
 	// Output: held by web-3:4711 (cron) "monthly run" for less than a minute: true
@@ -267,8 +277,7 @@ func ExampleLostError() {
 		<-work.Done()
 		return context.Cause(work)
 	})
-	var lost *ldlm.LostError
-	if errors.As(err, &lost) {
+	if lost, ok := errors.AsType[*ldlm.LostError](err); ok {
 		fmt.Println(lost.Name, "was lost:", lost.Reason)
 	}
 	// Output: x was lost: ended by an administrator
@@ -278,8 +287,7 @@ func ExampleError() {
 	c, end := connect()
 	defer end()
 	_, err := c.Lock(context.Background(), "")
-	var failed *ldlm.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*ldlm.Error](err); ok {
 		fmt.Println(errors.Is(err, ldlm.ErrInvalid), failed.Field, failed.Limit)
 	}
 	// Output: true name 65536
@@ -310,15 +318,18 @@ func ExampleHooks() {
 	defer end()
 	l, err := c.Lock(ctx, "x")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	_, err = c.Lock(ctx, "x", ldlm.WaitAtMost(10*time.Millisecond))
 	fmt.Println(errors.Is(err, ldlm.ErrWaitTimeout))
 	if err := l.Release(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if _, err = c.Lock(ctx, "y", ldlm.MaxHold(time.Millisecond)); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	<-lost
 	// Output:
@@ -372,11 +383,13 @@ func ExampleLockInfo() {
 	defer end()
 	l, err := c.Lock(ctx, "es-slots", ldlm.Size(10), ldlm.Permits(2), ldlm.Labels(map[string]string{"team": "search"}))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	info, err := c.Admin().Get(ctx, "es-slots")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Printf("%d of %d permits are held\n", info.Held, info.Size)
 	h := info.Holders[0]
@@ -392,7 +405,8 @@ func ExampleSessionInfo() {
 		ldlm.WithClientInfo(ldlm.ClientInfo{Host: "web-3", Program: "cron"}))
 	defer end()
 	if _, err := c.Lock(ctx, "x"); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for s, err := range c.Admin().Sessions(ctx) {
 		fmt.Println(s.Client, s.TTL, s.Holds, string(s.Value), err)
@@ -406,7 +420,8 @@ func ExampleForced() {
 	defer end()
 	l, err := c.Lock(ctx, "x")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	forced, err := c.Admin().ForceRelease(ctx, "x", l.Token(), "make room", ldlm.Gently())
 	fmt.Println(forced.Ended, forced.MayBelieve > 0, err)
@@ -423,7 +438,8 @@ func ExampleWaitAtMost() {
 	defer end()
 	l, err := c.Lock(ctx, "x")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer l.Release(ctx)
 	_, err = c.Lock(ctx, "x", ldlm.WaitAtMost(time.Millisecond))

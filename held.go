@@ -1,6 +1,7 @@
 package ldlm
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ type HeldError struct {
 func (e *HeldError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ldlm: lock %q ", shortened(e.Name))
-	if e.kind == ErrWaitTimeout {
+	if errors.Is(e.kind, ErrWaitTimeout) {
 		b.WriteString("was not free in time: it ")
 	}
 	switch {

@@ -3,6 +3,7 @@ package ldlm
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -210,10 +211,10 @@ func (l *Lock) cancelContexts(cause error) {
 func (l *Lock) announceLoss() {
 	s := l.session
 	s.mu.Lock()
-	err, _ := l.err.(*LostError)
+	err, ok := errors.AsType[*LostError](l.err)
 	unseen := l.unseen
 	s.mu.Unlock()
-	if err == nil || unseen {
+	if !ok || unseen {
 		return
 	}
 	l.cancelContexts(err)

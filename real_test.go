@@ -8,9 +8,10 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/grpc/test/bufconn"
+
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/server"
-	"google.golang.org/grpc/test/bufconn"
 )
 
 // realServer is the real thing in memory, behind a network that can break.
@@ -88,21 +89,6 @@ func (r *realServer) count(t testing.TB, name string) (holds, waits int) {
 		return 0, 0
 	}
 	return v.HolderCount, v.WaiterCount
-}
-
-// client returns a client of the server, closed with the test.
-func (r *realServer) client(t testing.TB, opts ...ldlm.DialOption) *ldlm.Client {
-	t.Helper()
-	c, err := ldlm.Dial("real", append([]ldlm.DialOption{ldlm.WithDialer(r.dial)}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }
 
 // BenchmarkRealPair is [BenchmarkPair] with a server that keeps locks.

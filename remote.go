@@ -7,13 +7,14 @@ import (
 	"sync"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 // remotes are the gRPC connections for calls outside the session, one for each

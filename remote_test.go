@@ -9,13 +9,14 @@ import (
 	"sync"
 	"testing"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
-	"github.com/ldlm-io/ldlm/internal/wire"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
 // remoteServer answers gRPC calls as a test says, on a port of its own that

@@ -69,12 +69,13 @@ func (t *slots) free(ca *call) {
 	}
 }
 
-// underWay appends the calls under way.
-func (t *slots) underWay(to []*call) []*call {
+// underWay returns the calls under way, by slot.
+func (t *slots) underWay() []*call {
+	all := make([]*call, 0, t.busy)
 	for _, ca := range t.calls {
 		if ca != nil {
-			to = append(to, ca)
+			all = append(all, ca)
 		}
 	}
-	return to
+	return all
 }

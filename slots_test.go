@@ -49,7 +49,7 @@ func TestSlots(t *testing.T) {
 			t.Fatalf("slot %d is not found as it should be", want)
 		}
 	}
-	if n := len(s.underWay(nil)); n != len(busy) || s.busy != n || s.waiting != waiting {
+	if n := len(s.underWay()); n != len(busy) || s.busy != n || s.waiting != waiting {
 		t.Errorf("%d under way, %d busy, %d waiting; want %d, %d waiting", n, s.busy, s.waiting, len(busy), waiting)
 	}
 }

@@ -8,13 +8,14 @@ import (
 	"io"
 	"sync/atomic"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
-	"github.com/ldlm-io/ldlm/internal/wire"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
 // stream carries frames as the messages of a gRPC stream, on a gRPC connection

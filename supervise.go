@@ -169,7 +169,7 @@ func (s *session) lookAtRetry() time.Duration {
 		return due
 	}
 	s.retry.since = clock.Instant{}
-	for _, ca := range s.slots.underWay(nil) {
+	for _, ca := range s.slots.underWay() {
 		if ca.deferred {
 			s.post(ca)
 		}

@@ -7,9 +7,10 @@ import (
 	"iter"
 	"strings"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 // WatchOption is an option of [Client.Watch].

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 )
 
 type watchStream = grpc.ServerStreamingServer[ldlmv2.WatchResponse]
