@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/ldlm-io/ldlm"
 	"google.golang.org/grpc"
+
+	"github.com/ldlm-io/ldlm"
 )
 
 // retryAfter is the pause before a call is repeated that could not reach a server.

@@ -10,11 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/client"
 	"github.com/ldlm-io/ldlm/ldlmtest"
-	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

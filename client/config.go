@@ -7,8 +7,9 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/ldlm-io/ldlm"
 	"google.golang.org/grpc"
+
+	"github.com/ldlm-io/ldlm"
 )
 
 // Config says how to reach a server. Only Address is needed. Fields may be

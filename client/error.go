@@ -42,7 +42,7 @@ func classic(err error) error {
 	for _, e := range []error{
 		ErrLockWaitTimeout, ErrLockSizeMismatch, ErrLockDoesNotExist, ErrInvalidLockKey,
 	} {
-		if errors.Is(err, e.(*sentinel).modern) {
+		if errors.Is(err, e.(*sentinel).modern) { //nolint:errorlint // one of the list above
 			return e
 		}
 	}

@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/test/bufconn"
+
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/server"
-	"google.golang.org/grpc/test/bufconn"
 )
 
 // Address is where clients find the server, through its [Server.Dial].

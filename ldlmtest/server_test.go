@@ -7,9 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/ldlmtest"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

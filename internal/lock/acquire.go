@@ -29,6 +29,7 @@ func (t *Table) acquire(c *Acquire) Outcome {
 		o := t.answer(sl)
 		o.Fences = t.fences(c, &o)
 		return o
+	case fresh: // below
 	}
 	o = t.askFresh(sid, c, digest)
 	if o.Code != OK && o.Code != Queued {

@@ -281,6 +281,7 @@ func (c *checker) slot(s *sessionRow, sl *slot, n uint32, name string) {
 			c.want(h.live && h.token == sl.token && !h.is(holdDelay) && t.sessions.at(h.session) == s,
 				"session %d: slot %d%s refers to no hold of its own", s.number, n, name)
 		}
+	case slotEmpty, slotDone, slotBarred: // refer to nothing
 	}
 }
 

@@ -61,6 +61,7 @@ func (t *Table) onHold(c *Caller, h *Hold, digest uint64, do func(id holdID) Out
 			return Outcome{Code: SlotMisused, Field: FieldSlot}
 		}
 		return t.answer(sl)
+	case fresh: // below
 	}
 	id, code := t.find(sid, h)
 	if code != OK {
@@ -196,6 +197,7 @@ func (t *Table) cancel(c *Cancel) Outcome {
 	case fresh:
 		t.remember(sid, &c.Caller, slot{state: slotBarred})
 		return Outcome{Code: Canceled, Reason: GivenBack}
+	case again: // below
 	}
 	switch {
 	case sl.state == slotWaiting:

@@ -76,8 +76,8 @@ func (r *Restorer) linkHolds(holds []holdID) {
 // joinRing links a hold with the holds of the same grant that stand before it.
 // Delays among them have left the ring.
 func (r *Restorer) joinRing(before []holdID, id holdID, h *holdRow) {
-	for i := len(before) - 1; i >= 0; i-- {
-		other := r.t.holds.at(before[i])
+	for _, b := range slices.Backward(before) {
+		other := r.t.holds.at(b)
 		if other.token != h.token {
 			return
 		}

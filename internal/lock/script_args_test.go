@@ -147,7 +147,7 @@ func (a *args) items() []Item {
 		return nil
 	}
 	var items []Item
-	for _, w := range strings.Split(word, ",") {
+	for w := range strings.SplitSeq(word, ",") {
 		var it Item
 		w, shared := strings.CutSuffix(w, "~")
 		if shared {
@@ -207,7 +207,7 @@ func (a *args) labels() []Label {
 		return nil
 	}
 	var labels []Label
-	for _, w := range strings.Split(v, ",") {
+	for w := range strings.SplitSeq(v, ",") {
 		key, value, _ := strings.Cut(w, ":")
 		labels = append(labels, Label{key, value})
 	}

@@ -56,6 +56,7 @@ func (t *Table) dropDueWaits(d *deadline) {
 		if id := requestID(d.id); t.requests.at(id).live && t.requests.at(id).number == d.number {
 			t.endRequest(id, t.waitTimeout(id))
 		}
+	default: // nothing waits under the others
 	}
 }
 
@@ -67,6 +68,7 @@ func (t *Table) endDue(d *deadline) {
 		t.endDueHold(d)
 	case quietDeadline:
 		t.endQuiet()
+	default: // a member's sessions are due themselves, waits are dropped already
 	}
 }
 
@@ -150,6 +152,7 @@ func (t *Table) raiseFloors() {
 				t.openSession(id).floors++
 				t.setSessionDeadline(id, floor)
 			}
+		default: // leases, waits and delays are what was asked for
 		}
 	}
 }

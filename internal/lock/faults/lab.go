@@ -27,8 +27,8 @@ type lab struct {
 }
 
 // newLab finds the package from anywhere in the module.
-func newLab(limit time.Duration) (*lab, error) {
-	out, err := exec.Command("go", "env", "GOMOD").Output()
+func newLab(ctx context.Context, limit time.Duration) (*lab, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return nil, fmt.Errorf("finding the module: %w", err)
 	}
@@ -67,7 +67,7 @@ func (l *lab) copy() error {
 	return nil
 }
 
-func (l *lab) close() { os.RemoveAll(l.temp) }
+func (l *lab) close() { _ = os.RemoveAll(l.temp) }
 
 // state says what became of a fault.
 type state string
@@ -119,7 +119,9 @@ func (l *lab) test(ctx context.Context, f fault) (verdict, error) {
 
 // overlay writes the broken file and the list that tells the compiler of it.
 func (l *lab) overlay(f fault) (path string, err error) {
-	list := struct{ Replace map[string]string }{maps.Clone(l.copies)}
+	list := struct {
+		Replace map[string]string `json:"Replace"`
+	}{maps.Clone(l.copies)}
 	dir, err := os.MkdirTemp(l.temp, "fault")
 	if err != nil {
 		return "", err

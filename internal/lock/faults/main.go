@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	lab, err := newLab(*limit)
+	lab, err := newLab(ctx, *limit)
 	if err != nil {
 		return err
 	}
