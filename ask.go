@@ -325,14 +325,7 @@ func (s *session) giveBack(l *Lock) {
 	if l.state == held || l.state == revoked {
 		s.drop(l)
 		l.endLocked(released, ErrReleased)
-		ca := s.newCall()
-		ca.background = true
-		s.askRelease(ca, l)
-		if s.enter(ca) != nil {
-			s.freeCall(ca)
-		} else if s.link != nil {
-			s.link.handOver()
-		}
+		s.releaseInBackground(l)
 	}
 	s.mu.Unlock()
 }

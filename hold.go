@@ -77,6 +77,11 @@ func (s *session) releaseLater(ctx context.Context, ca *call, l *Lock, err error
 	if err == nil {
 		return s.awaitRelease(ca, l)
 	}
+	if ctx.Err() != nil {
+		s.mu.Lock()
+		s.owed = append(s.owed, l)
+		s.mu.Unlock()
+	}
 	s.freeCall(ca)
 	return releaseError(err, l)
 }

@@ -184,12 +184,7 @@ func (s *session) expire(l *Lock, reason EndReason, r *received) {
 	if reason == ReasonExpired && l.request.noRenewal {
 		return
 	}
-	ca := s.newCall()
-	ca.background = true
-	s.askRelease(ca, l)
-	if s.enter(ca) != nil {
-		s.freeCall(ca) // its own lease, or the session, will end it
-	}
+	s.releaseInBackground(l)
 }
 
 // renewInBackground sends a renewal that nobody waits for, or puts it off if

@@ -76,7 +76,9 @@ type session struct {
 	// slotFreed is closed and replaced when a slot becomes free that somebody
 	// waits for; nil if nobody does.
 	slotFreed chan struct{}
-	order     uint64
+	// owed are holds to release for which there was no slot yet.
+	owed  []*Lock
+	order uint64
 	// holds are the locks by token.
 	holds map[uint64]*Lock
 	// early are notices of holds that are not held yet: with much to tell, a
@@ -172,16 +174,17 @@ func (s *session) shortenLease(ca *call) {
 // for one.
 func (s *session) beginPatiently(ctx context.Context, ca *call) error {
 	for {
-		err := s.begin(ca)
-		if !errors.Is(err, errNoSlot) {
-			return err
-		}
+		// Made before the attempt: a slot that becomes free after it closes it.
 		s.mu.Lock()
 		if s.slotFreed == nil {
 			s.slotFreed = make(chan struct{})
 		}
 		freed := s.slotFreed
 		s.mu.Unlock()
+		err := s.begin(ca)
+		if !errors.Is(err, errNoSlot) {
+			return err
+		}
 		select {
 		case <-freed:
 		case <-s.ctx.Done():
@@ -202,11 +205,34 @@ func (s *session) complete(ca *call) {
 		s.slotFreed = nil
 	}
 	ca.done = true
+	if n := len(s.owed); n > 0 && s.phase != ended {
+		l := s.owed[n-1]
+		s.owed = s.owed[:n-1]
+		s.releaseInBackground(l)
+	}
 	if ca.background || ca.canceling {
 		s.freeCall(ca)
 		return
 	}
 	ca.signals <- signalDone
+}
+
+// releaseInBackground releases a hold that the program has done with, and does
+// not wait. Without a free slot it is owed until there is one. mu is held.
+func (s *session) releaseInBackground(l *Lock) {
+	ca := s.newCall()
+	ca.background = true
+	s.askRelease(ca, l)
+	err := s.enter(ca)
+	switch {
+	case errors.Is(err, errNoSlot):
+		s.owed = append(s.owed, l)
+		s.freeCall(ca)
+	case err != nil:
+		s.freeCall(ca) // the session has ended, and the hold with it
+	case s.link != nil:
+		s.link.handOver()
+	}
 }
 
 // leave is for a caller that goes before the outcome is there. The call goes
