@@ -215,12 +215,14 @@ func (s *session) retireOld() {
 const (
 	defaultSlots        = 65_536
 	defaultWaitingSlots = 61_440
+	// maxSlots bounds what a client makes use of, whatever a server offers.
+	maxSlots = 1 << 20
 )
 
 // slotLimits are the server's limits on slots, with defaults for what it does
 // not say.
 func slotLimits(w *ldlmv2.Welcome) (most, waiting int) {
-	most, waiting = int(w.GetMaxSlots()), int(w.GetMaxWaitingSlots())
+	most, waiting = int(min(w.GetMaxSlots(), maxSlots)), int(min(w.GetMaxWaitingSlots(), maxSlots))
 	if most == 0 {
 		most = defaultSlots
 	}

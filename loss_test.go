@@ -324,6 +324,26 @@ func about(got, want time.Time) bool {
 	return got.Sub(want).Abs() < time.Second
 }
 
+// A server that gives a token twice, or none, has made a mistake; nobody shall
+// believe in what came of it.
+func TestTokenGivenTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		for _, token := range []uint64{1, 0} {
+			result := lockAsync(t.Context(), c, "y")
+			conn.grant(conn.op(), token)
+			if r := <-result; !errors.Is(r.err, ErrInternal) {
+				t.Errorf("grant under token %d: %v, want ErrInternal", token, r.err)
+			}
+		}
+		if err := l.Err(); err != nil || holds(c) != 1 {
+			t.Errorf("the first hold: %v, %d locks in the books", err, holds(c))
+		}
+	})
+}
+
 // With much to tell at once, a notice can come before its grant.
 func TestNoticeBeforeItsGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -183,6 +183,10 @@ func (s *session) settle(ca *call, a *ldlmv2.Answer, r *received) {
 	case ca.op.Renew != nil:
 		s.settleRenewal(ca, r)
 	case ca.answer.code == ldlmv2.Code_CODE_OK && ca.isAcquire():
+		if ca.answer.token == 0 || s.holds[ca.answer.token] != nil {
+			ca.answer = answer{code: ldlmv2.Code_CODE_INTERNAL} // no token is given twice
+			break
+		}
 		s.hold(ca)
 		if lost := s.early[ca.lock.token]; lost != nil {
 			s.readLost(lost, r)
