@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -138,10 +140,32 @@ func (n *Node) tellMoved(e *lock.Event) {
 type releases struct {
 	commands []lock.Command
 	next     int
+	// askers are the sessions that release something in this entry, each once;
+	// listed when it is first of interest. Most entries have one.
+	askers []lock.SessionNumber
+	one    [1]lock.SessionNumber // where askers begins
+	listed bool
+}
+
+// asks reports whether a session releases anything in this entry. Without it,
+// each hold that was released by key would be looked for among all commands.
+func (r *releases) asks(session lock.SessionNumber) bool {
+	if !r.listed {
+		r.listed, r.askers = true, r.one[:0]
+		for _, c := range r.commands {
+			if c, ok := c.(*lock.Release); ok && !slices.Contains(r.askers, c.Session) {
+				r.askers = append(r.askers, c.Session)
+			}
+		}
+	}
+	return slices.Contains(r.askers, session)
 }
 
 // own reports whether the session of an ended hold has released it in this entry.
 func (r *releases) own(e *lock.Event) bool {
+	if !r.asks(e.Session) {
+		return false
+	}
 	for range r.commands {
 		if r.next >= len(r.commands) {
 			r.next = 0
