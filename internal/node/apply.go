@@ -140,10 +140,10 @@ func (n *Node) tellMoved(e *lock.Event) {
 type releases struct {
 	commands []lock.Command
 	next     int
-	// askers are the sessions that release something in this entry, each once;
-	// listed when it is first of interest. Most entries have one.
+	// asker and askers are the sessions that release something in this entry,
+	// listed when that is first of interest. Most entries have one.
+	asker  lock.SessionNumber
 	askers []lock.SessionNumber
-	one    [1]lock.SessionNumber // where askers begins
 	listed bool
 }
 
@@ -151,14 +151,23 @@ type releases struct {
 // each hold that was released by key would be looked for among all commands.
 func (r *releases) asks(session lock.SessionNumber) bool {
 	if !r.listed {
-		r.listed, r.askers = true, r.one[:0]
+		r.listed = true
 		for _, c := range r.commands {
-			if c, ok := c.(*lock.Release); ok && !slices.Contains(r.askers, c.Session) {
-				r.askers = append(r.askers, c.Session)
+			if c, ok := c.(*lock.Release); ok {
+				r.list(c.Session)
 			}
 		}
 	}
-	return slices.Contains(r.askers, session)
+	return session == r.asker || slices.Contains(r.askers, session)
+}
+
+func (r *releases) list(session lock.SessionNumber) {
+	switch {
+	case r.asker == 0:
+		r.asker = session
+	case r.asker != session && !slices.Contains(r.askers, session):
+		r.askers = append(r.askers, session)
+	}
 }
 
 // own reports whether the session of an ended hold has released it in this entry.
