@@ -112,41 +112,55 @@ func (l *lab) test(ctx context.Context, f fault) (verdict, error) {
 	case !errors.As(err, &exit):
 		return verdict{}, err
 	case strings.Contains(string(out), "[build failed]") || strings.Contains(string(out), "[setup failed]"):
-		return verdict{}, fmt.Errorf("it does not build: %s", firstLine(string(out)))
+		return verdict{}, fmt.Errorf("it does not build: %s", compileError(string(out)))
 	}
 	return verdict{state: caught, text: catcher(string(out))}, nil
 }
 
-// overlay writes the broken file and the list that tells the compiler of it.
+// overlay writes the broken file and the list that tells the compiler of it: which
+// file stands for which. A file that is newer than the copies is not there.
 func (l *lab) overlay(f fault) (path string, err error) {
-	list := struct {
-		Replace map[string]string `json:"Replace"`
-	}{maps.Clone(l.copies)}
 	dir, err := os.MkdirTemp(l.temp, "fault")
 	if err != nil {
 		return "", err
 	}
-	if f.file != "" {
-		source, err := os.ReadFile(filepath.Join(l.temp, f.file))
-		if err != nil {
-			return "", err
-		}
-		text, err := f.apply(string(source))
-		if err != nil {
-			return "", err
-		}
-		patched := filepath.Join(dir, f.file)
-		if err := os.WriteFile(patched, []byte(text), 0o600); err != nil {
-			return "", err
-		}
-		list.Replace[filepath.Join(l.pkg, f.file)] = patched
+	replace := maps.Clone(l.copies)
+	paths, err := filepath.Glob(filepath.Join(l.pkg, "*.go"))
+	if err != nil {
+		return "", err
 	}
-	b, err := json.Marshal(list)
+	for _, p := range paths {
+		if l.copies[p] == "" {
+			replace[p] = ""
+		}
+	}
+	if f.file != "" {
+		patched, err := l.patch(f, dir)
+		if err != nil {
+			return "", err
+		}
+		replace[filepath.Join(l.pkg, f.file)] = patched
+	}
+	b, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
 	path = filepath.Join(dir, "overlay.json")
 	return path, os.WriteFile(path, b, 0o600)
+}
+
+// patch writes the broken file into a folder.
+func (l *lab) patch(f fault, dir string) (path string, err error) {
+	source, err := os.ReadFile(filepath.Join(l.temp, f.file))
+	if err != nil {
+		return "", err
+	}
+	text, err := f.apply(string(source))
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, f.file)
+	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
 // catcher names what noticed a fault.
@@ -160,6 +174,16 @@ func catcher(out string) string {
 	}
 	if i := strings.Index(out, "panic: "); i >= 0 {
 		return firstLine(out[i:])
+	}
+	return firstLine(out)
+}
+
+// compileError is the first line that says where a mistake is.
+func compileError(out string) string {
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "#") {
+			return strings.TrimSpace(line)
+		}
 	}
 	return firstLine(out)
 }
