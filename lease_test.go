@@ -261,6 +261,7 @@ func TestRefusedRenewals(t *testing.T) {
 				if got := time.Since(start); got != test.after {
 					t.Errorf("lost after %s, want %s", got, test.after)
 				}
+				synctest.Wait()
 				if renewals > 10 {
 					t.Errorf("asked %d times for what was refused", renewals)
 				}
