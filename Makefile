@@ -90,7 +90,7 @@ gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Generate code 
 
 .PHONY: baseline
 baseline: $(BIN)/buf ## Make the present wire the one that later changes are compared with.
-	$(BIN)/buf build -o api/baseline.binpb
+	$(BIN)/buf build --exclude-source-info -o api/baseline.binpb
 
 .PHONY: tools
 tools: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc $(BIN)/golangci-lint $(BIN)/benchstat ## Build the pinned tools into .bin/.
