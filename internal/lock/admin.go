@@ -72,7 +72,7 @@ func (t *Table) forceRelease(c *ForceRelease) Outcome {
 		t.freeHold(id)
 		return Outcome{Token: c.Token, Count: 1}
 	}
-	o := Outcome{Token: c.Token, MayBelieve: t.holdBelief(h)}
+	o := Outcome{Token: c.Token, MayBelieve: t.holdBelief(h, c.Wait)}
 	if !c.Wait {
 		t.endHold(id, Forced, true)
 		t.explain(c.Reason)
@@ -91,11 +91,15 @@ func (t *Table) forceRelease(c *ForceRelease) Outcome {
 
 // holdBelief is how long the holder may still believe in a hold: as long as in
 // its session, outside sessions as long as its member lives, but not longer than
-// the lease, if it has one.
-func (t *Table) holdBelief(h *holdRow) Duration {
+// the lease, if it has one. A hold that stands on gives a detached session the
+// time to resume, and to believe for another ttl.
+func (t *Table) holdBelief(h *holdRow, standsOn bool) Duration {
 	belief := t.settings.MemberLease
 	if h.session != t.outside {
 		belief = t.mayBelieve(h.session)
+		if s := t.sessions.at(h.session); standsOn && s.onEnd < OnEndAlways {
+			belief = s.ttl + t.settings.MemberLease
+		}
 	}
 	if left := Duration(h.deadline - t.now); h.deadline != 0 && (left < belief || h.session == t.outside) {
 		belief = left

@@ -325,15 +325,23 @@ func (m *model) forceRelease(c *ForceRelease) Outcome {
 func (m *model) force(c *ForceRelease, h *modelHold) Outcome {
 	left := Duration(h.end - m.now)
 	o := Outcome{Token: h.token}
+	believes := Duration(0)
+	if h.session != m.outside {
+		believes = m.believes(h.session)
+		if v1 := h.session.onEnd == OnEndAlways || h.session.onEnd == OnEndDisown; c.Wait && !v1 {
+			// It may resume, and believe anew.
+			believes = h.session.ttl + m.set.MemberLease
+		}
+	}
 	switch {
 	case h.session == m.outside && h.end == 0:
 		o.MayBelieve = m.set.MemberLease
 	case h.session == m.outside:
 		o.MayBelieve = left
 	case h.end == 0:
-		o.MayBelieve = m.believes(h.session)
+		o.MayBelieve = believes
 	default:
-		o.MayBelieve = min(left, m.believes(h.session))
+		o.MayBelieve = min(left, believes)
 	}
 	switch {
 	case !c.Wait:
