@@ -134,7 +134,7 @@ func lateGrants(p *plan) {
 var unshown = map[string]string{
 	"BeatCountsFromAnswer": "the margin of the member is larger than the delays that the plans have",
 	"GivesUpUnread":        "needs a stall that is longer than half of a ttl and shorter than what the clients bear",
-	"HearsOldConnections":  "the plan so far does harm with the rule obeyed: forced releases and late frames together are judged too strictly",
+	"HearsOldConnections":  "needs a grant that arrives on the older connection after the newer one was told that it is gone",
 	"IgnoresNumbers":       "needs a confirmation that is later than a whole interval and nothing between",
 	"LosesRefusedTime":     "a lease only lasts longer by it, and the plan so far is stuck by its own crashes too",
 	"OldConnectionsCount":  "a newer connection is confirmed sooner than the older one in nearly every run",
