@@ -1,0 +1,161 @@
+package lock
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+)
+
+// TestListPages reads all locks and sessions page by page, while locks come and go
+// between the pages: one that lives throughout is listed exactly once.
+func TestListPages(t *testing.T) {
+	table, n, at := attached(t)
+	caller := Caller{Session: n, Attach: at}
+	acquire := func(name string) {
+		one(table, &Acquire{Caller: caller, Items: []Item{{Name: name}}, Key: Key{1}})
+	}
+	const locks = 3 * maxScan
+	for i := range locks {
+		acquire(fmt.Sprintf("stays-%d", i))
+		acquire(fmt.Sprintf("goes-%d", i))
+	}
+	for _, limit := range []int{0, 1000, 1 << 30} {
+		seen, pages := map[string]int{}, 0
+		for after := uint64(0); ; pages++ {
+			page, next := table.List(LockFilter{Prefix: "stays-"}, after, limit, 0, 0)
+			if len(page) > max(limit, 1) {
+				t.Fatalf("a page of %d with limit %d", len(page), limit)
+			}
+			for _, v := range page {
+				seen[v.Name]++
+			}
+			if after = next; after == 0 {
+				break
+			}
+			one(table, &Release{Caller: caller, Hold: Hold{Name: fmt.Sprintf("goes-%d", pages%locks), Key: Key{1}}})
+			one(table, &Collect{Max: 1})
+			acquire(fmt.Sprintf("comes-%d", pages))
+		}
+		if len(seen) != locks || slices.Max(slices.Collect(maps.Values(seen))) != 1 {
+			t.Errorf("limit %d: %d locks listed in %d pages, want %d once each", limit, len(seen), pages, locks)
+		}
+		if limit == 1<<30 && pages < 4 {
+			t.Errorf("%d pages: one call looked at more than %d rows", pages, maxScan)
+		}
+	}
+}
+
+// TestListStates selects locks by what is going on at them.
+func TestListStates(t *testing.T) {
+	table, n, at := attached(t)
+	caller := Caller{Session: n, Attach: at}
+	for _, c := range []Command{
+		&Acquire{Caller: caller, Items: []Item{{Name: "held"}}, Key: Key{1}},
+		&Acquire{Caller: caller, Items: []Item{{Name: "idle"}}, Key: Key{1}},
+		&Release{Caller: caller, Hold: Hold{Name: "idle", Key: Key{1}}},
+		&Acquire{Caller: caller, Items: []Item{{Name: "contended"}}, Key: Key{1}},
+		&Acquire{Caller: Caller{Session: n, Attach: at, Seq: 1}, Items: []Item{{Name: "contended"}, {Name: "free"}}, Key: Key{2}, Wait: Forever},
+	} {
+		one(table, c)
+	}
+	for _, test := range []struct {
+		state LockState
+		want  []string
+	}{
+		{AnyState, []string{"held", "idle", "contended", "free"}},
+		{HeldState, []string{"held", "contended"}},
+		{ContendedState, []string{"contended", "free"}},
+		{IdleState, []string{"idle"}},
+	} {
+		page, _ := table.List(LockFilter{State: test.state}, 0, 100, 0, 0)
+		var got []string
+		for _, v := range page {
+			got = append(got, v.Name)
+			if v.Holders != nil || v.Waiters != nil {
+				t.Errorf("%s lists holders that were not asked for", v.Name)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("state %d: %q, want %q", test.state, got, test.want)
+		}
+	}
+}
+
+// TestReadSessions reads sessions: all of them, one, its holds, and who is
+// attached where.
+func TestReadSessions(t *testing.T) {
+	w := newWorld(10)
+	w.hold(0, 5, 0)
+	calls := w.do(&Open{Secret: SecretHash{9, 9}, Value: []byte("v")})
+	w.do(&Detach{Session: w.sessions[3].Session, Attach: w.sessions[3].Attach})
+	moved := w.do(&Open{Secret: SecretHash{1, 2}, Incarnation: w.in}) // the third, once more
+
+	var listed []SessionNumber
+	for after, first := uint64(0), true; after != 0 || first; first = false {
+		var page []SessionView
+		page, after = w.ListSessions(after, 4)
+		for _, v := range page {
+			listed = append(listed, v.Number)
+		}
+	}
+	if want := []SessionNumber{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}; !slices.Equal(listed, want) {
+		t.Errorf("sessions %d, want %d", listed, want)
+	}
+	if v, ok := w.LookupSession(calls.Session); !ok || v.Attached || v.Left != 10*Second || string(v.Value) != "v" {
+		t.Errorf("the session that lives by calls is %s, found %v", v, ok)
+	}
+	if _, ok := w.LookupSession(99); ok {
+		t.Error("session 99 is found")
+	}
+	if got := len(w.HoldsOf(1, 3)); got != 3 {
+		t.Errorf("%d of its holds, want 3", got)
+	}
+	if got := w.HoldsOf(99, 3); got != nil {
+		t.Errorf("nobody has %v", got)
+	}
+
+	var attached []SessionNumber
+	for n, at := range w.AttachedTo(w.in) {
+		if attached = append(attached, n); !w.Attached(n, at, w.in) {
+			t.Errorf("session %d is listed and not attached", n)
+		}
+	}
+	if want := []SessionNumber{1, 2, 5, 6, 7, 8, 9, 10, moved.Session}; !slices.Equal(attached, want) {
+		t.Errorf("attached are %d, want %d", attached, want)
+	}
+	for n := range w.AttachedTo(w.in) {
+		if n != 1 {
+			t.Errorf("after a break the list goes on with %d", n)
+		}
+		break
+	}
+	for range w.AttachedTo(99) {
+		t.Error("somebody is attached to nothing")
+	}
+	for _, test := range []struct {
+		n      SessionNumber
+		attach uint64
+		in     Incarnation
+	}{
+		{99, 1, w.in}, {1, 99, w.in}, {1, 1, 99}, {calls.Session, 0, w.in},
+		{w.sessions[3].Session, w.sessions[3].Attach, w.in}, {w.sessions[2].Session, w.sessions[2].Attach, w.in},
+	} {
+		if w.Attached(test.n, test.attach, test.in) {
+			t.Errorf("session %d counts as attached to %d under %d", test.n, test.in, test.attach)
+		}
+	}
+}
+
+// TestUnknownModes: enumerations from a newer client are refused, not guessed.
+func TestUnknownModes(t *testing.T) {
+	w := newWorld(1)
+	c := w.sessions[0]
+	o := w.do(&Acquire{Caller: c, Items: []Item{{Name: "x", Mode: Shared + 1}}, Key: Key{1}})
+	if o.Code != Invalid || o.Field != FieldMode {
+		t.Errorf("mode 2: %s", o.words())
+	}
+	if _, ok := w.Lookup("x", 1, 1); ok {
+		t.Error("the lock was made")
+	}
+}
