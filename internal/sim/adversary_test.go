@@ -154,13 +154,17 @@ func (w *world) replaceMember() {
 		if w.member != old || old.down {
 			return
 		}
-		w.watch.trouble(second)
-		old.replaced = true
-		w.replaced++
-		w.member = newMember(w, newMachine(w, fmt.Sprintf("member %d", w.replaced)))
-		w.note(w.member.name(), "takes the place of %s", old.name())
-		w.member.startUp()
+		w.replaceNow(old)
 	})
+}
+
+func (w *world) replaceNow(old *member) {
+	w.watch.trouble(second)
+	old.replaced = true
+	w.replaced++
+	w.member = newMember(w, newMachine(w, fmt.Sprintf("member %d", w.replaced)))
+	w.note(w.member.name(), "takes the place of %s", old.name())
+	w.member.startUp()
 }
 
 // wall is the member's wall clock, which goes with its clock.

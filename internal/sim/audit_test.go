@@ -47,7 +47,7 @@ func (o *observer) auditHolds() {
 
 // patience is how long a hold may outlast the belief in it: its holder may be
 // away for a ttl, come back, and go again.
-func (o *observer) patience() span { return 3*o.w.plan.ttl + 5*second }
+func (o *observer) patience() span { return 2*o.w.plan.ttl + o.silence(o.w.plan.ttl) }
 
 // known are the tokens that clients believe in.
 func (o *observer) known() map[lock.Token]bool {

@@ -3,6 +3,7 @@ package sim
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -14,9 +15,13 @@ type trial struct {
 	plan func(*plan)
 	// slow says that harm is rare: the trial is run on demand only.
 	slow bool
-	// besides says what else is not obeyed, for rules that another one covers up.
-	besides func(*broken)
+	// script makes faults meet that seldom do by chance; it is called again and
+	// again, at random intervals of that mean.
+	script func(*world)
+	mean   span
 }
+
+func allTrials() []trial { return slices.Concat(trials, scripted) }
 
 // trialSeeds bounds the runs that a trial may need.
 const trialSeeds = 300
@@ -28,11 +33,11 @@ func (x *trial) harmOf(runs uint64, breaks func(*broken)) *world {
 	x.plan(&p)
 	for seed := range runs {
 		var b broken
-		if x.besides != nil {
-			x.besides(&b)
-		}
 		breaks(&b)
 		w := newWorld(seed, &p, b)
+		if x.script != nil {
+			w.every(x.mean, func() { x.script(w) })
+		}
 		w.watch.muted = (safety | liveness) &^ x.harm
 		if w.run() != nil {
 			return w
@@ -49,8 +54,7 @@ func breaks(b *broken, rule string) {
 // TestEachRuleMatters switches each rule off and expects the harm that it is
 // there against, in a plan that does no harm when it is obeyed.
 func TestEachRuleMatters(t *testing.T) {
-	for i := range trials {
-		x := &trials[i]
+	for _, x := range allTrials() {
 		t.Run(x.rule, func(t *testing.T) {
 			if x.slow && os.Getenv("LDLM_SIM_SLOW") == "" {
 				t.Skip("set LDLM_SIM_SLOW to wait for a harm that is rare")
@@ -71,8 +75,8 @@ func TestEachRuleMatters(t *testing.T) {
 // TestEveryRuleHasATrial finds switches that no trial is about.
 func TestEveryRuleHasATrial(t *testing.T) {
 	tried := map[string]bool{}
-	for i := range trials {
-		tried[trials[i].rule] = true
+	for _, x := range allTrials() {
+		tried[x.rule] = true
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[broken]()) {
 		if tried[f.Name] == (unshown[f.Name] != "") {

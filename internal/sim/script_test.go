@@ -1,0 +1,132 @@
+package sim
+
+// Scripts make faults meet that seldom do by chance, each so that one rule is
+// all that stands between them and harm.
+
+// scripted are the trials that need one.
+var scripted = []trial{
+	{rule: "StampsBeforeClosing", slow: true, harm: safety, plan: func(p *plan) {
+		p.journal, p.ttl, p.leased, p.locks, p.longWork = onDisk, 2*second, 1000, 1, 800
+	}, mean: 5 * second, script: closesLate},
+	{rule: "ServesBeforeBeat", slow: true, harm: safety, plan: calmFarMember, mean: 15 * second, script: losesBeats},
+	{rule: "OldConnectionsCount", harm: safety, plan: calmFarMember, mean: 15 * second, script: comesBackElsewhere},
+}
+
+// calmFarMember is a plan in which the order of commands is elsewhere, and
+// nothing goes wrong by itself.
+func calmFarMember(p *plan) {
+	p.journal, p.ttl, p.memberLease, p.longWork = moving, 2*second, 3*second, 500
+}
+
+// someHolder draws a client that believes in a lock, or nobody.
+func (w *world) someHolder() *client {
+	var holders []*client
+	for _, c := range w.clients {
+		if c.session == nil {
+			continue
+		}
+		for _, h := range c.session.holds {
+			if h.believed() {
+				holders = append(holders, c)
+				break
+			}
+		}
+	}
+	if len(holders) == 0 {
+		return nil
+	}
+	return holders[w.chance.IntN(len(holders))]
+}
+
+// newest is the client's newest connection, if it has one.
+func (c *client) newest() *plug {
+	plugs := c.plugs()
+	if len(plugs) == 0 {
+		return nil
+	}
+	return plugs[len(plugs)-1]
+}
+
+// stall has nothing arrive at this end for so long.
+func (p *plug) stall(d span) { p.last = max(p.last, p.cable.w.now.add(d)) }
+
+// cutOffIn cuts a client off, later and for longer than it believes.
+func (c *client) cutOffIn(d span) {
+	c.w.in(d, func() {
+		c.w.note(c.name(), "is cut off")
+		c.machine.cutOffUntil = c.w.now.add(2 * c.ttl)
+		for _, p := range c.plugs() {
+			p.cable.breakSilently(true, true)
+		}
+	})
+}
+
+// closesLate has one batch stay open for long while others do not; then
+// clients stop that have just renewed their leases.
+func closesLate(w *world) {
+	gather := w.plan.gather
+	w.plan.gather = 6 * second
+	w.in(200*millisecond, func() { w.plan.gather = gather })
+	for _, c := range w.clients {
+		w.in(w.between(second, 4*second), func() { c.machine.halt(4*second, false) })
+	}
+}
+
+// beatsLate has entries take long, then nothing reach the member; then its
+// clients are cut off one after the other.
+func beatsLate(w *world) {
+	store := w.plan.store
+	w.plan.store = 4 * second
+	w.in(3*second, func() { w.plan.store = store })
+	cut := w.between(2*second, 4*second)
+	w.in(cut, func() { w.member.cutOff(6 * second) })
+	for _, c := range w.clients {
+		if w.happens(700) {
+			c.cutOffIn(cut + w.between(second, 4*second))
+		}
+	}
+}
+
+// losesBeats starts a member whose beats are lost, and which then loses sight
+// of the order.
+func losesBeats(w *world) {
+	w.restartMember()
+	w.in(w.plan.memberDown, func() { w.plan.lose = 600 })
+	cut := w.plan.memberDown + w.between(500*millisecond, 1500*millisecond)
+	w.in(cut, func() {
+		w.plan.lose = 0
+		w.member.cutOff(8 * second)
+	})
+	for _, c := range w.clients {
+		if w.happens(700) {
+			c.cutOffIn(cut + w.between(2*second, 6*second))
+		}
+	}
+}
+
+// comesBackElsewhere has a client that gets no answers resume at the member
+// that has just taken the place of its own. Its own still vouches. Then it
+// loses the new connection, and at last all.
+func comesBackElsewhere(w *world) {
+	c, old := w.someHolder(), w.member
+	if c == nil || c.newest() == nil {
+		return
+	}
+	old.cutOff(6 * second)
+	w.replaceNow(old)
+	c.newest().stall(1300 * millisecond)
+	w.in(w.between(1500*millisecond, 1900*millisecond), func() { c.sever(true, true) })
+	c.cutOffIn(2600 * millisecond)
+}
+
+// losesAfterLateAnswer has an answer be late, and what the client says
+// meanwhile be lost.
+func losesAfterLateAnswer(w *world) {
+	c := w.someHolder()
+	if c == nil || c.newest() == nil {
+		return
+	}
+	c.newest().stall(1900 * millisecond)
+	w.in(second, func() { c.sever(true, false) })
+	c.cutOffIn(2 * second)
+}
