@@ -72,21 +72,6 @@ func closesLate(w *world) {
 	}
 }
 
-// beatsLate has entries take long, then nothing reach the member; then its
-// clients are cut off one after the other.
-func beatsLate(w *world) {
-	store := w.plan.store
-	w.plan.store = 4 * second
-	w.in(3*second, func() { w.plan.store = store })
-	cut := w.between(2*second, 4*second)
-	w.in(cut, func() { w.member.cutOff(6 * second) })
-	for _, c := range w.clients {
-		if w.happens(700) {
-			c.cutOffIn(cut + w.between(second, 4*second))
-		}
-	}
-}
-
 // losesBeats starts a member whose beats are lost, and which then loses sight
 // of the order.
 func losesBeats(w *world) {
@@ -117,16 +102,4 @@ func comesBackElsewhere(w *world) {
 	c.newest().stall(1300 * millisecond)
 	w.in(w.between(1500*millisecond, 1900*millisecond), func() { c.sever(true, true) })
 	c.cutOffIn(2600 * millisecond)
-}
-
-// losesAfterLateAnswer has an answer be late, and what the client says
-// meanwhile be lost.
-func losesAfterLateAnswer(w *world) {
-	c := w.someHolder()
-	if c == nil || c.newest() == nil {
-		return
-	}
-	c.newest().stall(1900 * millisecond)
-	w.in(second, func() { c.sever(true, false) })
-	c.cutOffIn(2 * second)
 }
