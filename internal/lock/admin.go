@@ -9,13 +9,28 @@ func (t *Table) birth(c *Birth) Outcome {
 	if c.Quiet < 0 || c.Quiet > MaxDuration {
 		return refuse(FieldWait, int64(MaxDuration))
 	}
-	t.token = max(t.token, Token(c.Wall))
+	if lifted := Token(c.Wall); lifted > t.token {
+		t.token = lifted
+		t.liftFences()
+	}
 	if c.Quiet > 0 {
 		t.quietUntil = max(t.quietUntil, t.now+Time(c.Quiet))
 		t.schedule(deadline{at: t.quietUntil, kind: quietDeadline}, t.quietPlace)
 		t.touchAllQueues()
 	}
 	return Outcome{Token: t.token}
+}
+
+// liftFences is for the begin of a life: the last exclusive grant of any lock may
+// have been one of an earlier life, or later than the backup, and have had any
+// token up to the counter. A fence below it would go back.
+func (t *Table) liftFences() {
+	t.fenceFloor = t.token
+	for id := lockID(1); id < t.locks.end(); id++ {
+		if t.locks.at(id).live {
+			t.openLock(id).fence = t.token
+		}
+	}
 }
 
 func (t *Table) setSettings(c *SetSettings) Outcome {

@@ -166,7 +166,12 @@ func (m *model) command(c Command, stale bool) Outcome {
 func (m *model) leaderCommand(c Command) Outcome {
 	switch c := c.(type) {
 	case *Birth:
-		m.token = max(m.token, Token(c.Wall))
+		if wall := Token(c.Wall); wall > m.token {
+			m.token, m.fenceFloor = wall, wall
+			for _, l := range m.locks {
+				l.fence = wall
+			}
+		}
 		if c.Quiet > 0 {
 			m.quiet = max(m.quiet, m.now+Time(c.Quiet))
 		}

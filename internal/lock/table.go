@@ -14,8 +14,9 @@ type head struct {
 	lock        uint64
 	touch       uint64
 	event       uint64
-	// fenceFloor is the highest fence of the locks that were forgotten; new
-	// locks begin there, so that a name's fence never goes back.
+	// fenceFloor is the highest fence of the locks that were forgotten, or what a
+	// birth has lifted the tokens to; new locks begin there, so that a name's
+	// fence never goes back.
 	fenceFloor Token
 	// quietUntil ends the time in which nothing is granted; 0 if there is none.
 	quietUntil Time

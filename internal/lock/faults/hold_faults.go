@@ -5,8 +5,9 @@ func holdFaults() []fault {
 	return []fault{
 		{"the token does not grow", "grant.go", "	t.token++\n	g.token", "	g.token"},
 		{"the birth sets the token back", "admin.go",
-			"	t.token = max(t.token, Token(c.Wall))",
-			"	t.token = Token(c.Wall)"},
+			"lifted := Token(c.Wall); lifted > t.token {",
+			"lifted := Token(c.Wall); lifted != t.token {"},
+		{"the birth leaves the fences", "admin.go", "		t.liftFences()\n", ""},
 		{"the fence is not set", "grant.go", "		l.fence = g.token\n", "		_ = l.fence\n"},
 		{"a shared grant moves the fence", "grant.go",
 			"	if w.mode == Exclusive && w.permits == l.size {",
