@@ -159,7 +159,7 @@ func (w *world) replaceMember() {
 }
 
 func (w *world) replaceNow(old *member) {
-	w.watch.trouble(second)
+	w.watch.trouble(w.plan.memberLease + second) // so long the old one is believed
 	old.replaced = true
 	w.replaced++
 	w.member = newMember(w, newMachine(w, fmt.Sprintf("member %d", w.replaced)))

@@ -15,6 +15,26 @@
 // Every rule has a switch (broken). For each there is a trial, a plan in which
 // the harm of leaving the rule out shows soon, or a reason why there is none yet.
 //
-//	LDLM_SIM_SEEDS=1000 go test ./internal/sim    more runs
-//	LDLM_SIM_SLOW=1 go test ./internal/sim        trials whose harm is rare, too
+// Rules that live in the table are broken in a copy that the compiler gets as an
+// overlay (tableFaults).
+//
+// # What is not simulated
+//
+//   - Two members that both serve: one takes the place of another, which may not
+//     know it yet; tables that are behind, leases, beats and terms are there.
+//
+//   - Sessions that live by calls, and holds outside sessions.
+//
+//   - Force against one lock of a grant of several: what is alive is told by
+//     token, so a client that resumes takes the whole grant for alive.
+//
+//   - A late copy of a member's Join, except that nobody claims then that the
+//     incarnation before is certainly over: it would end the present one, whose
+//     member may not have seen it yet.
+//
+//   - That time of another term does not count makes no difference here: an entry
+//     carries too little of it. The tests of the table show it.
+//
+//     LDLM_SIM_SEEDS=1000 go test ./internal/sim    more runs
+//     LDLM_SIM_SLOW=1 go test ./internal/sim        trials whose harm is rare, too
 package sim

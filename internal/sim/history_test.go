@@ -121,6 +121,7 @@ func (h *history) event(e *lock.Event) {
 		h.overtaken(e)
 	case lock.HoldForced:
 		o.note(e, "forced")
+		h.over(e)
 		if mayBelieve, ok := h.killed[e.Session]; ok {
 			g := o.grants[grantName{h.life, e.Token}]
 			g.killed = true
@@ -133,6 +134,7 @@ func (h *history) event(e *lock.Event) {
 		}
 	case lock.HoldExpired, lock.HoldReleased:
 		o.note(e, "ends")
+		h.over(e)
 	case lock.SessionOpened, lock.SessionResumed:
 		o.lives[lifeName{h.life, e.Session}] = o.calm
 	case lock.SessionEnded:
@@ -140,6 +142,12 @@ func (h *history) event(e *lock.Event) {
 		if e.Reason == lock.Forced {
 			o.killed[lifeName{h.life, e.Session}] = true
 		}
+	}
+}
+
+func (h *history) over(e *lock.Event) {
+	if g := h.o.grants[grantName{h.life, e.Token}]; g != nil {
+		g.over = true
 	}
 }
 

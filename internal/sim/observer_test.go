@@ -15,6 +15,8 @@ const (
 	liveness
 )
 
+func (h harm) String() string { return map[harm]string{safety: "safety", liveness: "liveness"}[h] }
+
 // violation is a broken promise.
 type violation struct {
 	harm harm
@@ -76,6 +78,8 @@ type grant struct {
 	// may believe until then.
 	forced, killed, revoked bool
 	until                   instant
+	// over says that one of its holds has ended in the table.
+	over bool
 }
 
 // wait is a request that waits, in the queue of each of its locks.
@@ -106,6 +110,9 @@ func newObserver(w *world) *observer {
 
 // forgotten is told that the table begins anew.
 func (o *observer) forgotten() {
+	for _, g := range o.grants {
+		g.over = true
+	}
 	o.queues = map[string][]*wait{}
 	clear(o.waits)
 }
@@ -242,6 +249,9 @@ func (o *observer) write(h *hold) {
 func (o *observer) written(it lock.Item, number lock.Token, g *grant) {
 	s := o.stores[it.Name]
 	if number < s.highest {
+		if !g.over {
+			o.fail(liveness, "write refused", "%s refuses number %d of grant %d, which stands", it.Name, number, g.order)
+		}
 		return
 	}
 	s.highest = number

@@ -141,6 +141,9 @@ func (w *world) swarmServer(p *plan) {
 	p.lateProposal, p.lateProposalMost = w.chance.IntN(2)*w.chance.IntN(40), w.between(100*millisecond, 2*p.ttl)
 	p.slowStore, p.slowStoreMost = w.chance.IntN(2)*w.chance.IntN(20), w.between(100*millisecond, p.ttl)
 	p.outlive = w.chance.IntN(2) * w.chance.IntN(1000)
+	if w.chance.IntN(2) == 0 {
+		p.gather = w.between(millisecond, p.ttl/6)
+	}
 	p.elect, p.vacancy = w.maybe(5*second, 60*second), w.between(50*millisecond, 3*second)
 	if p.journal == moving {
 		p.memberCut, p.memberCutMost = w.maybe(10*second, 60*second), w.between(second, 3*(p.ttl+p.memberLease))

@@ -79,6 +79,7 @@ func (a *attachment) begun(read reading, o lock.Outcome) {
 		read = m.machine.boot()
 	}
 	if a.confirmed = max(a.confirmed, read); !a.plug.open() {
+		m.w.watch.trouble(second) // a late copy takes the session from its connection
 		if !m.w.broken.ComparesNothing {
 			a.detach(false)
 		}

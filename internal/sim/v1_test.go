@@ -177,6 +177,9 @@ func (c *v1Connection) cancel(call v1Call) {
 
 // settle answers a call whose wait is over.
 func (c *v1Connection) settle(s *lock.Settled) {
+	if int(s.Slot) >= len(c.slots) {
+		return // only a table that breaks a rule says so
+	}
 	slot := c.slots[s.Slot]
 	if s.Outcome.Code != lock.Superseded && slot.seq == s.Seq && slot.call != 0 && !slot.canceling {
 		c.reply(int(s.Slot), s.Outcome)
