@@ -130,6 +130,15 @@ func (e environment) in(dir string) func(string) string {
 	}
 }
 
+// list returns the variables as children get them.
+func (e environment) list() []string {
+	var all []string
+	for name, v := range e {
+		all = append(all, name+"="+v)
+	}
+	return all
+}
+
 // result is how a program ended.
 type result struct {
 	code           int
@@ -159,7 +168,7 @@ func start(t *testing.T, program func(Process) int, env environment, args ...str
 		stdout: newOutput(), stderr: newOutput(), signals: make(chan os.Signal, 2), stopped: make(chan struct{}), dir: shortDir(t),
 	}
 	p := Process{
-		Args: args, Stdout: r.stdout, Stderr: r.stderr, Getenv: env.in(r.dir),
+		Args: args, Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.stderr, Getenv: env.in(r.dir), Environ: env.list,
 		Notify: func() (<-chan os.Signal, func()) { return r.signals, func() {} },
 	}
 	go func() {

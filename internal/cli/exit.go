@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/ldlm-io/ldlm"
+)
+
+// Exit codes of the commands of ldlm: those of sysexits.h where there is one. The
+// old names have their own.
+const (
+	exitOK           = 0
+	exitFailure      = 1   // refused, not found, wrong key, and whatever else fails
+	exitUsage        = 64  // EX_USAGE
+	exitUnavailable  = 69  // EX_UNAVAILABLE: no server can be reached
+	exitInternal     = 70  // EX_SOFTWARE
+	exitNotAcquired  = 75  // EX_TEMPFAIL: the lock is held by others
+	exitLost         = 76  // EX_PROTOCOL: the lock was lost while held
+	exitNotPermitted = 77  // EX_NOPERM
+	exitCannotRun    = 126 // as shells have it: the command cannot be executed,
+	exitNoCommand    = 127 // or is not there
+	exitSignal       = 128 // plus the number of the signal
+)
+
+// An exitError ends a command with an exit code. Its error, if any, goes to
+// stderr, and its usage to stdout.
+type exitError struct {
+	code  int
+	err   error
+	usage string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit reports how a command ended, and returns the code of it. What is not an
+// exitError is a failure; prefix goes before its text.
+func (p *Process) exit(err error, prefix string) int {
+	if err == nil {
+		return exitOK
+	}
+	e := (*exitError)(nil)
+	if !errors.As(err, &e) {
+		e = &exitError{code: codeOf(err), err: fmt.Errorf("%s%w", prefix, err)}
+	}
+	if e.err != nil {
+		fmt.Fprintln(p.Stderr, e.err)
+	}
+	if e.usage != "" {
+		fmt.Fprint(p.Stdout, e.usage)
+	}
+	return e.code
+}
+
+// codeOf is the exit code of a command that an error of the client ended.
+func codeOf(err error) int {
+	signaled := (*signalError)(nil)
+	switch {
+	case errors.As(err, &signaled):
+		return signalCode(signaled.signal)
+	case errors.Is(err, ldlm.ErrUnavailable):
+		return exitUnavailable
+	case errors.Is(err, ldlm.ErrLost):
+		return exitLost
+	case errors.Is(err, ldlm.ErrHeld), errors.Is(err, ldlm.ErrWaitTimeout):
+		return exitNotAcquired
+	case errors.Is(err, ldlm.ErrUnauthenticated), errors.Is(err, ldlm.ErrDenied):
+		return exitNotPermitted
+	case errors.Is(err, ldlm.ErrInvalid):
+		return exitUsage
+	case errors.Is(err, ldlm.ErrInternal):
+		return exitInternal
+	default:
+		return exitFailure
+	}
+}
+
+// signalCode is the exit code of a process that a signal ended.
+func signalCode(s os.Signal) int {
+	if n, ok := s.(syscall.Signal); ok {
+		return exitSignal + int(n)
+	}
+	return exitFailure
+}
+
+// A signalError is the end of a command by a signal: the cause of its context.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return "ended by a signal: " + e.signal.String() }
+
+// interruptible returns a context that ends when a signal asks the process to
+// end; its cause is then a [*signalError]. A second signal ends the process as
+// the system does. The caller calls stop when the command is over.
+func (p *Process) interruptible(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals, stopSignals := p.Notify()
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case s := <-signals:
+			cancel(&signalError{s})
+			stopSignals()
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		close(over)
+		<-ended
+		stopSignals()
+		cancel(nil)
+	}
+}
+
+// advise adds to an error of the client what to do next. A context that a signal
+// ended says so itself.
+func (c *clientFlags) advise(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if signaled := (*signalError)(nil); errors.As(context.Cause(ctx), &signaled) {
+		return &exitError{code: signalCode(signaled.signal)}
+	}
+	// The client's errors name its package, which is the name of the program too.
+	text := strings.TrimPrefix(err.Error(), "ldlm: ")
+	next := ""
+	switch {
+	case errors.Is(err, ldlm.ErrUnavailable):
+		text = strings.TrimSuffix(text, " (nothing happened)")
+		next = "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS."
+		if len(c.connection.Address) > 0 {
+			next += " Asked: " + c.connection.Address + "."
+		}
+	case errors.Is(err, ldlm.ErrUnauthenticated):
+		next = "The password comes from --password-file FILE, or LDLM_PASSWORD."
+	case errors.Is(err, ldlm.ErrUnknownOutcome):
+		next = "It may have happened all the same. Look: ldlm ls, ldlm get NAME."
+	}
+	if next != "" {
+		text += "\n" + next
+	}
+	return &exitError{code: codeOf(err), err: errors.New("ldlm: " + text)}
+}
