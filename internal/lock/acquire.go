@@ -12,6 +12,9 @@ func (t *Table) acquire(c *Acquire) Outcome {
 	if code != OK {
 		return Outcome{Code: code}
 	}
+	if c.bySecret() && c.Wait != 0 {
+		return refuse(FieldWait, 0)
+	}
 	digest := c.digest()
 	if sid == t.outside {
 		// Anybody may use any request id there: only who shows the key again is

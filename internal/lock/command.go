@@ -12,12 +12,14 @@ type Command interface{ isCommand() }
 // connection. One that comes by itself (unary calls, REST) carries the hash of
 // the session's secret instead, and an attempt number where it can be retried.
 type Caller struct {
-	// Session is the asking session; 0 asks outside sessions.
+	// Session is the asking session. 0 asks outside sessions, or, with a Proof,
+	// on behalf of the session of that secret; then an acquire cannot wait,
+	// because who waits is told by number.
 	Session SessionNumber
 	// Attach is the number of the connection, 0 if there is none.
 	Attach uint64
 	// Proof is the hash of the session's secret; needed when Attach is 0 and
-	// Session is not, else ignored.
+	// Session is not. With an Attach it is ignored.
 	Proof *SecretHash
 	// Slot and Seq name the request. Seq 0 is a request without a name: it
 	// cannot be retried, cancelled or found again.

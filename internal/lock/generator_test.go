@@ -72,6 +72,9 @@ func (g *generator) caller() (Caller, *simSession) {
 	c := Caller{Session: s.number, Attach: s.attach}
 	if s.calls || s.detached && g.draw(4) > 0 || g.draw(8) == 0 {
 		c.Attach, c.Proof = 0, &s.secret
+		if g.draw(3) == 0 {
+			c.Session = 0
+		}
 	}
 	if g.draw(4) == 0 {
 		s.ids++

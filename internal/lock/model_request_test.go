@@ -53,10 +53,13 @@ func noteWords(n *Note) string {
 
 // caller finds who asks, and renews a session that lives by calls.
 func (m *model) caller(c *Caller) (*modelSession, Code) {
-	if c.Session == 0 {
-		return m.outside, OK
-	}
 	s := m.session(c.Session)
+	if c.Session == 0 {
+		if c.Proof == nil {
+			return m.outside, OK
+		}
+		s = m.sessionOf(*c.Proof)
+	}
 	switch {
 	case s == nil:
 		return nil, SessionLost
@@ -172,6 +175,9 @@ func (m *model) acquire(c *Acquire) Outcome {
 	s, code := m.caller(&c.Caller)
 	if code != OK {
 		return Outcome{Code: code}
+	}
+	if c.Session == 0 && s != m.outside && c.Wait != 0 {
+		return Outcome{Code: Invalid, Field: FieldWait}
 	}
 	q := question(c)
 	if s == m.outside {

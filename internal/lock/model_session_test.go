@@ -14,6 +14,15 @@ func (m *model) session(n SessionNumber) *modelSession {
 	return nil
 }
 
+func (m *model) sessionOf(h SecretHash) *modelSession {
+	for _, s := range m.sessions {
+		if s.secret == h {
+			return s
+		}
+	}
+	return nil
+}
+
 func (m *model) member(n Incarnation) *modelMember {
 	for _, x := range m.members {
 		if x.number == n {

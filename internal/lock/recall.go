@@ -9,10 +9,13 @@ import (
 // may speak: over its present connection, or with its secret. A session that
 // lives by calls is renewed.
 func (t *Table) caller(c *Caller) (sessionID, Code) {
-	if c.Session == 0 {
+	if c.outside() {
 		return t.outside, OK
 	}
 	id := t.sessionByNumber[c.Session]
+	if c.Session == 0 {
+		id = t.sessionBySecret[*c.Proof]
+	}
 	if id == 0 {
 		return 0, SessionLost
 	}
@@ -31,6 +34,12 @@ func (t *Table) caller(c *Caller) (sessionID, Code) {
 	}
 	return id, OK
 }
+
+// outside reports whether the caller asks outside sessions.
+func (c *Caller) outside() bool { return c.Session == 0 && c.Proof == nil }
+
+// bySecret reports whether the caller names its session by the secret alone.
+func (c *Caller) bySecret() bool { return c.Session == 0 && c.Proof != nil }
 
 // proves compares a secret's hash in constant time.
 func (s *sessionRow) proves(h *SecretHash) bool {

@@ -130,7 +130,7 @@ func (a *args) caller() Caller {
 		r.Attach = a.number(attach)
 	case byOther && other != "":
 		r.Proof = &a.s.client(other).secret
-	case byOther: // proof= : nothing is shown at all
+	case byOther, c.secret == SecretHash{}: // proof= : nothing is shown at all
 	case a.flag("proof") || c.attach == 0:
 		r.Proof = &c.secret
 	default:

@@ -243,7 +243,8 @@ func (t *Table) keepAlive(c *KeepAlive) Outcome {
 	case id == t.outside || !t.sessions.at(id).byCalls:
 		return Outcome{Code: SessionLost}
 	}
-	return Outcome{Session: c.Session, TTL: t.sessions.at(id).ttl}
+	s := t.sessions.at(id)
+	return Outcome{Session: s.number, TTL: s.ttl}
 }
 
 func (t *Table) closeCommand(c *Close) Outcome {
