@@ -141,6 +141,17 @@ var table = []row{
 		why:     "elapsed time that counts suspend",
 	},
 	{
+		pkg:     "internal/load",
+		own:     []string{".", "api/v1"},
+		modules: []string{grpc},
+		why:     "work for a server, as its clients bring it, and how long it took",
+	},
+	{
+		pkg:     "internal/proc",
+		modules: []string{sys},
+		why:     "what the system says of other processes",
+	},
+	{
 		pkg: "internal/auth",
 		why: "who may come in; it knows neither where a password was found nor how a refusal is worded there",
 	},
