@@ -10,6 +10,7 @@ const (
 	sys      = "golang.org/x/sys"
 	cobra    = "github.com/spf13/cobra"
 	pflag    = "github.com/spf13/pflag"
+	yaml     = "go.yaml.in/yaml"
 	raft     = "github.com/hashicorp/raft"
 	raftWAL  = "github.com/hashicorp/raft-wal"
 	redcon   = "github.com/tidwall/redcon"
@@ -120,7 +121,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/config",
-		modules: []string{pflag},
+		modules: []string{pflag, yaml},
 		why:     "flags, environment and file make one struct; it knows nothing that the struct configures",
 	},
 	{
@@ -168,18 +169,24 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/grpcapi",
-		own:     []string{"api/v1", "api/v2", "internal/sessionapi", "internal/wire", "internal/lock", "internal/journal"},
+		own:     []string{"api/v1", "api/v2", "internal/lockv1", "internal/sessionapi", "internal/wire", "internal/lock", "internal/journal"},
 		values:  []string{"internal/lock", "internal/journal"},
 		modules: []string{grpc, protobuf},
 		why:     "calls to commands and back, and the carrier of sessionapi's frames, as wire encodes them; it sees the node through a small interface of its own",
 	},
 	{
 		pkg:     "internal/restapi",
-		own:     []string{"api/v1", "internal/lock"},
-		values:  []string{"internal/lock"},
+		own:     []string{"api/v1", "internal/lockv1", "internal/lock", "internal/journal"},
+		values:  []string{"internal/lock", "internal/journal"},
 		modules: []string{protobuf},
 		later:   true,
 		why:     "as grpcapi, in HTTP and JSON",
+	},
+	{
+		pkg:    "internal/lockv1",
+		own:    []string{"api/v1", "internal/sessionapi", "internal/lock"},
+		values: []string{"internal/lock"},
+		why:    "the first protocol's questions and answers, for grpcapi and restapi alike",
 	},
 	{
 		pkg:    "internal/adminsock",

@@ -110,22 +110,13 @@ func portError(ctx context.Context, address string, err error) error {
 func (d *dev) run(p *Process) error {
 	signals, stop := p.Notify()
 	defer stop()
-	log := slog.New(devHandler(p, d.settings.LogLevel))
+	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
 	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, Socket: d.socket})
 	if err != nil {
 		return startError(err)
 	}
 	d.print(p.Stdout)
 	return waitServer(server, log, signals)
-}
-
-// devHandler logs for people if one is there to read.
-func devHandler(p *Process, level config.Level) slog.Handler {
-	options := &slog.HandlerOptions{Level: level}
-	if p.StderrIsTerminal {
-		return slog.NewTextHandler(p.Stderr, options)
-	}
-	return slog.NewJSONHandler(p.Stderr, options)
 }
 
 // server makes the settings of the server from the few that there are.

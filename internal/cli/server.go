@@ -16,7 +16,9 @@ import (
 // ServerConfig is what a [Server] is started with.
 type ServerConfig struct {
 	Settings config.Server
-	Logger   *slog.Logger
+	// Passwords are those of the settings, read from where they are.
+	Passwords auth.Passwords
+	Logger    *slog.Logger
 	// Listener is the port for clients. The server closes it, even if it does
 	// not start.
 	Listener net.Listener
@@ -56,7 +58,7 @@ func serverConfig(c *ServerConfig) server.Config {
 	const shortest = time.Nanosecond
 	return server.Config{
 		Listener: c.Listener, Logger: c.Logger, Version: currentBuild().version,
-		Passwords:           auth.NewPasswords(c.Settings.Password),
+		Passwords:           c.Passwords,
 		CollectEvery:        max(c.Settings.LockGCInterval, shortest),
 		CollectIdle:         max(c.Settings.LockGCMinIdle, shortest),
 		KeepaliveInterval:   max(c.Settings.KeepaliveInterval, time.Second),

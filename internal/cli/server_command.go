@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/config"
 )
 
@@ -26,14 +28,14 @@ const usageHead = "Command usage:\n"
 func LdlmServer(p Process) int {
 	c, binding := newServerCommand(&p, "ldlm-server")
 	c.Args = cobra.ArbitraryArgs
-	setUsage(c, exitFailure, func() string { return usageHead + binding.Usage() })
+	setUsage(c, exitFailure, binding, func() string { return usageHead + binding.Usage() })
 	return p.run(c)
 }
 
 func newServer(p *Process) *cobra.Command {
 	c, binding := newServerCommand(p, "server")
 	c.Args = noArgs
-	setUsage(c, exitUsage, func() string { return usageHead + binding.GroupedUsage() })
+	setUsage(c, exitUsage, binding, func() string { return usageHead + binding.GroupedUsage() })
 	return c
 }
 
@@ -46,30 +48,54 @@ func newServerCommand(p *Process, name string) (*cobra.Command, *config.Binding)
 		if err := binding.Load(p.Getenv); err != nil {
 			return &exitError{code: exitFailure, err: fmt.Errorf("error parsing configuration: %w", err)}
 		}
-		if settings.Version {
-			return currentBuild().print(p.Stdout)
+		if done, err := printInstead(p, binding, &settings); done {
+			return err
 		}
-		if err := checkNotBuilt(p.Getenv); err != nil {
+		if err := checkNotBuilt(&settings); err != nil {
 			return &exitError{code: exitFailure, err: fmt.Errorf("error parsing configuration: %w", err)}
 		}
-		return runServer(c.Context(), p, settings)
+		return runServer(c.Context(), p, binding, settings)
 	}
 	return c, binding
 }
 
-// checkNotBuilt refuses variables of options that this version does not have yet.
-// A server must not start without what its operator asked for: least of all
-// without encryption, or without the file that has its password.
-func checkNotBuilt(getenv func(string) string) error {
-	for _, o := range []struct{ variable, what string }{
-		{"LDLM_CONFIG_FILE", "configuration files are"},
-		{"LDLM_TLS_CERT", "TLS is"},
-		{"LDLM_CLIENT_CA", "TLS is"},
-		{"LDLM_CLIENT_CERT_VERIFY", "TLS is"},
-		{"LDLM_REST_LISTEN_ADDRESS", "REST is"},
+// printInstead prints what was asked for instead of a server; done is false if
+// nothing was.
+func printInstead(p *Process, b *config.Binding, s *config.Server) (done bool, err error) {
+	format := config.Format("")
+	switch {
+	case s.Version:
+		return true, currentBuild().print(p.Stdout)
+	case s.PrintYAMLTemplate:
+		format = config.YAML
+	case s.PrintEnvTemplate:
+		format = config.Environment
+	default:
+		return false, nil
+	}
+	text, err := b.Template(format, p.Args)
+	if err == nil {
+		_, err = io.WriteString(p.Stdout, text)
+	}
+	return true, err
+}
+
+// checkNotBuilt refuses options that this version does not have yet. A server
+// must not start without what its operator asked for: least of all without
+// encryption.
+func checkNotBuilt(s *config.Server) error {
+	for _, o := range []struct {
+		option string
+		set    bool
+		what   string
+	}{
+		{"tls_cert", s.TLSCert != "", "TLS is"},
+		{"client_ca", s.ClientCA != "", "TLS is"},
+		{"client_cert_verify", s.ClientCertVerify, "TLS is"},
+		{"rest_listen_address", s.RESTListenAddress != "", "REST is"},
 	} {
-		if v := getenv(o.variable); v != "" && v != "false" {
-			return fmt.Errorf("%s: %s not built yet; unset the variable to start without", o.variable, o.what)
+		if o.set {
+			return fmt.Errorf("%s: %s not built yet; leave the option out to start without", o.option, o.what)
 		}
 	}
 	return nil
@@ -77,22 +103,28 @@ func checkNotBuilt(getenv func(string) string) error {
 
 // setUsage makes a command answer --help on stdout, and flags that it does not
 // have with an error and its usage.
-func setUsage(c *cobra.Command, code int, usage func() string) {
+func setUsage(c *cobra.Command, code int, binding *config.Binding, usage func() string) {
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), usage()) })
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return flagError(err, func(err error) error { return &exitError{code: code, err: err, usage: usage()} })
+		return flagError(err, func(err error) error {
+			return &exitError{code: code, err: binding.Explain(err), usage: usage()}
+		})
 	})
 }
 
 // runServer runs a server until a signal ends it.
-func runServer(ctx context.Context, p *Process, settings config.Server) error {
+func runServer(ctx context.Context, p *Process, binding *config.Binding, settings config.Server) error {
 	if settings.StateFile != "" {
 		return startError(errors.New("server.New() error creating server: state_file: locks that survive a restart are not built yet; " +
 			"without state_file (flag, or LDLM_STATE_FILE) the server starts and keeps its locks in memory"))
 	}
+	passwords, err := settings.Passwords()
+	if err != nil {
+		return startError(fmt.Errorf("error parsing configuration: %w", err))
+	}
 	signals, stop := p.Notify()
 	defer stop()
-	log := slog.New(slog.NewJSONHandler(p.Stderr, &slog.HandlerOptions{Level: settings.LogLevel}))
+	log := slog.New(logHandler(p, settings.LogFormat, settings.LogLevel))
 	socket, err := openSocket(log, config.SocketFile(settings.IPCSocketFile, p.Getenv))
 	if err != nil {
 		return startError(fmt.Errorf("server.New() error creating server: %w", err))
@@ -104,11 +136,17 @@ func runServer(ctx context.Context, p *Process, settings config.Server) error {
 		}
 		return startError(fmt.Errorf("net.Run() error starting server: %w", err))
 	}
-	server, err := StartServer(ServerConfig{Settings: settings, Logger: log, Listener: listener, Socket: socket})
+	server, err := StartServer(ServerConfig{
+		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: log, Listener: listener, Socket: socket,
+	})
 	if err != nil {
 		return startError(fmt.Errorf("server.New() error creating server: %w", err))
 	}
 	greet(log, server.Addr(), &settings)
+	if binding.Origin("password").Source == config.FromFlag {
+		log.Warn("The password was given as a flag, which every list of processes shows: " +
+			"use password_file, or LDLM_PASSWORD")
+	}
 	return waitServer(server, log, signals)
 }
 
@@ -118,7 +156,7 @@ func greet(log *slog.Logger, addr net.Addr, settings *config.Server) {
 	log.Info("Server runs", "version", currentBuild().version, "address", addr.String(),
 		"frozen_v1_client_keeps_locks", (settings.KeepaliveInterval + settings.KeepaliveTimeout).String())
 	log.Warn("Locks are kept in memory: they do not survive a restart")
-	if tcp, ok := addr.(*net.TCPAddr); ok && settings.Password == "" && !tcp.IP.IsLoopback() {
+	if tcp, ok := addr.(*net.TCPAddr); ok && settings.Password == "" && settings.PasswordFile == "" && !tcp.IP.IsLoopback() {
 		log.Warn("No password is set: whoever reaches the address can take and release every lock", "address", addr.String())
 	}
 }

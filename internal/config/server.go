@@ -4,23 +4,38 @@ import "time"
 
 // Server is what `ldlm server` and ldlm-server can be told. [Bind] gives it its
 // defaults.
+//
+// The order of the fields is that of templates and of the reference: first what
+// version 1 had, in its order, then what came since.
 type Server struct {
-	ListenAddress     string        `name:"listen_address" short:"l" default:"localhost:3144" env:"LDLM_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for clients, gRPC and native"`
-	Password          string        `name:"password" env:"LDLM_PASSWORD" group:"Network" help:"password that clients must show; better set in the environment, where a list of processes does not show it"`
-	KeepaliveInterval time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" env:"LDLM_KEEPALIVE_INTERVAL" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
-	KeepaliveTimeout  time.Duration `name:"keepalive_timeout" short:"t" default:"10s" env:"LDLM_KEEPALIVE_TIMEOUT" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
-	IPCSocketFile     string        `name:"ipc_socket_file" default:"<platform specific>" env:"LDLM_IPC_SOCKET_FILE" group:"Network" help:"unix socket on which ldlm-lock reaches the server; '' turns it off"`
+	ConfigFile File `name:"config_file" short:"c" env:"LDLM_CONFIG_FILE" group:"General" help:"file to read settings from: .yaml, .yml or .json"`
+	Version    bool `name:"version" env:"LDLM_VERSION" group:"General" help:"show the version and exit"`
+	Help       bool `name:"help" short:"h" group:"General" help:"show this help and exit"`
 
-	NoClearOnDisconnect bool          `name:"no_clear_on_disconnect" short:"n" env:"LDLM_NO_CLEAR_ON_DISCONNECT" group:"Locks" help:"keep the locks of a client of the first protocol when its connection ends"`
+	LogLevel            Level         `name:"log_level" short:"v" default:"info" env:"LDLM_LOG_LEVEL" enum:"debug,info,warn,error" group:"General" help:"least level of the lines that are logged: debug, info, warn or error; read again on SIGHUP"`
+	Shards              uint32        `name:"shards" default:"16" env:"LDLM_SHARDS" group:"Locks" help:"accepted for configurations of version 1, without effect"`
 	LockGCInterval      time.Duration `name:"lock_gc_interval" short:"g" default:"30m0s" env:"LDLM_LOCK_GC_INTERVAL" group:"Locks" help:"time between collections of idle locks"`
 	LockGCMinIdle       time.Duration `name:"lock_gc_min_idle" short:"m" default:"5m0s" env:"LDLM_LOCK_GC_MIN_IDLE" group:"Locks" help:"how long a lock must have been idle to be collected"`
 	DefaultLockTimeout  time.Duration `name:"default_lock_timeout" short:"d" default:"10m0s" env:"LDLM_DEFAULT_LOCK_TIMEOUT" group:"Locks" help:"lock timeout given to locks that are loaded from the state file"`
+	NoClearOnDisconnect bool          `name:"no_clear_on_disconnect" short:"n" env:"LDLM_NO_CLEAR_ON_DISCONNECT" group:"Locks" help:"keep the locks of a client of the first protocol when its connection ends"`
+	IPCSocketFile       string        `name:"ipc_socket_file" default:"<platform specific>" env:"LDLM_IPC_SOCKET_FILE" group:"Network" help:"unix socket on which ldlm-lock reaches the server; '' turns it off"`
 	StateFile           string        `name:"state_file" short:"s" env:"LDLM_STATE_FILE" group:"Locks" help:"file in which locks survive a restart; not built yet, the server refuses to start with one"`
-	Shards              uint32        `name:"shards" default:"16" env:"LDLM_SHARDS" group:"Locks" help:"accepted for configurations of version 1, without effect"`
+	KeepaliveInterval   time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" env:"LDLM_KEEPALIVE_INTERVAL" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
+	KeepaliveTimeout    time.Duration `name:"keepalive_timeout" short:"t" default:"10s" env:"LDLM_KEEPALIVE_TIMEOUT" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
+	ListenAddress       string        `name:"listen_address" short:"l" default:"localhost:3144" env:"LDLM_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for clients, gRPC and native"`
+	RESTListenAddress   string        `name:"rest_listen_address" short:"r" env:"LDLM_REST_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for REST; not built yet, the server refuses to start with one"`
+	RESTSessionTimeout  time.Duration `name:"rest_session_timeout" default:"10m0s" env:"LDLM_REST_SESSION_TIMEOUT" group:"Network" help:"how long a REST session may be idle before it ends"`
+	TLSCert             string        `name:"tls_cert" env:"LDLM_TLS_CERT" group:"Security" help:"certificate of the server, a PEM file; not built yet, the server refuses to start with one"`
+	TLSKey              string        `name:"tls_key" env:"LDLM_TLS_KEY" group:"Security" help:"key of the certificate, a PEM file"`
+	ClientCertVerify    bool          `name:"client_cert_verify" env:"LDLM_CLIENT_CERT_VERIFY" group:"Security" help:"ask clients for a certificate; not built yet, the server refuses to start with it"`
+	ClientCA            string        `name:"client_ca" env:"LDLM_CLIENT_CA" group:"Security" help:"certificates that those of clients must be signed by, a PEM file; not built yet, the server refuses to start with one"`
+	Password            string        `name:"password" env:"LDLM_PASSWORD" group:"Security" secret:"true" help:"password that clients must show; as a flag, every list of processes shows it"`
 
-	LogLevel Level `name:"log_level" short:"v" default:"info" env:"LDLM_LOG_LEVEL" enum:"debug,info,warn,error" group:"General" help:"least level of the lines that are logged: debug, info, warn or error"`
-	Version  bool  `name:"version" env:"LDLM_VERSION" group:"General" help:"show the version and exit"`
-	Help     bool  `name:"help" short:"h" group:"General" help:"show this help and exit"`
+	PrintYAMLTemplate bool `name:"print_yaml_template" group:"General" hidden:"true" help:"print a configuration file with the settings in force and exit"`
+	PrintEnvTemplate  bool `name:"print_env_template" group:"General" hidden:"true" help:"print variables with the settings in force and exit"`
+
+	PasswordFile string `name:"password_file" env:"LDLM_PASSWORD_FILE" group:"Security" since:"2" help:"files of passwords, one a line, each of which is good; several files with commas between; read again on SIGHUP"`
+	LogFormat    string `name:"log_format" default:"auto" env:"LDLM_LOG_FORMAT" enum:"auto,json,text" group:"General" since:"2" help:"how lines are logged: json, text, or auto, which is text on a terminal and else json"`
 }
 
 // Dev is what `ldlm dev` can be told: the little that matters for a server that
