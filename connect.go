@@ -75,9 +75,18 @@ func (s *session) connectOnce(avoid address) error {
 		if s.isOpening() && isPermanent(err) {
 			return err
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", a.text, err))
+		err = fmt.Errorf("%s: %w", a.text, err)
+		s.noteTrouble(err)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// noteTrouble notes why there is no link.
+func (s *session) noteTrouble(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = err
 }
 
 func (s *session) isOpening() bool {
@@ -182,7 +191,7 @@ func (s *session) stand(l *link) {
 		s.client.noteSuccess()
 		s.client.spawn(s.supervise)
 	}
-	s.phase, s.link, s.trying = attached, l, nil
+	s.phase, s.link, s.trying, s.trouble = attached, l, nil, nil
 	s.slots.max, s.slots.maxWaiting = slotLimits(w)
 	s.beat.restart(fromMicros(w.GetKeepAliveEveryUs()), l.sent)
 	s.believe(l.sent, fromMicros(w.GetValidForUs()))
@@ -280,6 +289,7 @@ func (s *session) linkFailed(l *link, err error) {
 	default:
 		s.setAside(l, err)
 		s.link, s.phase = nil, detached
+		s.trouble = fmt.Errorf("%s: %w", l.address.text, err)
 		l.logger.Warn("ldlm: connection failed; resuming", "session", s.number, "left", s.remaining(), "error", err)
 		s.noteFall(l)
 		falls := s.falls

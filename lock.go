@@ -110,6 +110,20 @@ func (l *Lock) Deadline() time.Time {
 	return time.Now().Add(left)
 }
 
+// Confirmed returns how long ago, by a clock that counts suspend, the newest
+// message was sent whose answer confirmed the session of the hold; and if no
+// connection is there to confirm it anew, why. The zero Lock has been confirmed
+// just now.
+func (l *Lock) Confirmed() (ago time.Duration, trouble error) {
+	if l.session == nil {
+		return 0, nil
+	}
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client.since(s.sentAt), s.trouble
+}
+
 // Done returns a channel that is closed when the hold has ended, or was
 // revoked. [Lock.Err] says why.
 func (l *Lock) Done() <-chan struct{} {

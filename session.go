@@ -63,6 +63,8 @@ type session struct {
 	old          []*link
 	// falls counts the links in a row that stood, but not for long.
 	falls int
+	// trouble is why there is no link, once there was one; nil while there is.
+	trouble error
 
 	// sentAt and goodFor are the belief: when the newest message was sent that
 	// was answered, and how long the answer is good for.
