@@ -101,7 +101,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config", "internal/adminsock"},
+		own:     []string{".", "internal/config", "internal/adminsock", "internal/child"},
 		modules: []string{cobra, pflag},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
@@ -135,6 +135,11 @@ var table = []row{
 		own:    []string{"api/v2", "internal/wire", "internal/clock", "internal/lock", "internal/journal"},
 		values: []string{"internal/lock", "internal/journal"},
 		why:    "frames to commands and back; it sees the node through a small interface of its own",
+	},
+	{
+		pkg:     "internal/child",
+		modules: []string{sys},
+		why:     "runs a program and leaves nothing of it behind; it does not know what a lock is",
 	},
 	{
 		pkg:     "internal/clock",
