@@ -5,6 +5,7 @@ import (
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/lockv1"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
@@ -26,7 +27,7 @@ func FuzzKeys(f *testing.F) {
 		if k[6]>>4 == 4 && k[8]>>6 == 2 {
 			t.Fatalf("%q was read as %v, which could be somebody's key", s, k)
 		}
-		if got := shortKey(s); len(got) > 8 {
+		if got := lockv1.ShortKey(s); len(got) > 8 {
 			t.Fatalf("of %q the log says %q", s, got)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/lockv1"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
@@ -15,83 +16,35 @@ type v1 struct {
 	*Server
 }
 
-// asked is what Lock and TryLock ask for.
-type asked struct {
-	method string
-	name   string
-	// size is nil where it was left out.
-	size *int32
-	// wait and lease are in seconds; 0 has no end.
-	wait, lease int32
-	// try does not wait at all.
-	try bool
-}
-
 // Lock waits for a lock.
 func (v *v1) Lock(ctx context.Context, r *ldlmv1.LockRequest) (*ldlmv1.LockResponse, error) {
-	return v.acquire(ctx, &asked{
-		method: "Lock", name: r.GetName(), size: r.Size,
-		wait: r.GetWaitTimeoutSeconds(), lease: r.GetLockTimeoutSeconds(),
+	return v.acquire(ctx, "Lock", &lockv1.Acquire{
+		Name: r.GetName(), Size: r.Size,
+		Wait: r.GetWaitTimeoutSeconds(), Lease: r.GetLockTimeoutSeconds(),
 	})
 }
 
 // TryLock takes a lock if it is free.
 func (v *v1) TryLock(ctx context.Context, r *ldlmv1.TryLockRequest) (*ldlmv1.LockResponse, error) {
-	return v.acquire(ctx, &asked{
-		method: "TryLock", name: r.GetName(), size: r.Size, lease: r.GetLockTimeoutSeconds(), try: true,
+	return v.acquire(ctx, "TryLock", &lockv1.Acquire{
+		Name: r.GetName(), Size: r.Size, Lease: r.GetLockTimeoutSeconds(), Try: true,
 	})
 }
 
-// check refuses what is wrong by itself, in the order that clients know.
-func (a *asked) check() *ldlmv1.Error {
-	switch {
-	case a.lease < 0:
-		return failure(ldlmv1.ErrorCode_Unknown, msgLockTimeout)
-	case a.wait < 0:
-		return failure(ldlmv1.ErrorCode_Unknown, msgWaitTimeout)
-	case a.name == "":
-		return failure(ldlmv1.ErrorCode_Unknown, msgEmptyName)
-	case a.size != nil && *a.size <= 0:
-		return failure(ldlmv1.ErrorCode_InvalidLockSize, msgInvalidSize)
-	}
-	return nil
-}
-
-// command is the question to the table. A size that is left out is 1, not
-// whatever the lock has.
-func (a *asked) command() *lock.Acquire {
-	size := uint32(1)
-	if a.size != nil {
-		size = uint32(*a.size)
-	}
-	c := &lock.Acquire{
-		Items: []lock.Item{{Name: a.name, Size: size}},
-		Lease: lock.Duration(a.lease) * lock.Second,
-	}
-	switch {
-	case a.try:
-	case a.wait == 0:
-		c.Wait = lock.Forever
-	default:
-		c.Wait = lock.Duration(a.wait) * lock.Second
-	}
-	return c
-}
-
-func (v *v1) acquire(ctx context.Context, a *asked) (*ldlmv1.LockResponse, error) {
+func (v *v1) acquire(ctx context.Context, method string, a *lockv1.Acquire) (*ldlmv1.LockResponse, error) {
 	if v.debugging(ctx) {
-		v.debug(ctx, a.method+" request", slog.String("lock", a.name), slog.Int64("timeout", int64(a.lease)))
+		v.debug(ctx, method+" request", slog.String("lock", a.Name), slog.Int64("timeout", int64(a.Lease)))
 	}
 	r, err := v.acquired(ctx, a)
 	if v.debugging(ctx) {
-		v.debugLock(ctx, a.method+" response", r, err)
+		v.debugLock(ctx, method+" response", r, err)
 	}
 	return r, err
 }
 
-func (v *v1) acquired(ctx context.Context, a *asked) (*ldlmv1.LockResponse, error) {
-	if e := a.check(); e != nil {
-		return &ldlmv1.LockResponse{Name: a.name, Error: e}, nil
+func (v *v1) acquired(ctx context.Context, a *lockv1.Acquire) (*ldlmv1.LockResponse, error) {
+	if e := a.Check(); e != nil {
+		return &ldlmv1.LockResponse{Name: a.Name, Error: e}, nil
 	}
 	if v.draining.Load() {
 		return nil, errDraining
@@ -100,26 +53,26 @@ func (v *v1) acquired(ctx context.Context, a *asked) (*ldlmv1.LockResponse, erro
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
-	c := a.command()
+	c := a.Command()
 	ask := x.wait
-	if a.try {
+	if a.Try {
 		ask = x.call
 	}
 	o, err := ask(ctx, &c.Caller, c)
 	if err != nil {
 		if v.onEnd == lock.OnEndDisown && x.conn.isEnded() {
 			// A grant may have outlived the session before it could be cancelled.
-			v.giveBack(ctx, a.name, c.Key)
+			v.giveBack(ctx, a.Name, c.Key)
 		}
 		return nil, v.failed(ctx, err)
 	}
-	return acquireAnswer(a.name, &o)
+	return answered(party.AcquireAnswer(a.Name, &o), &o)
 }
 
 // Unlock releases a hold by its key.
 func (v *v1) Unlock(ctx context.Context, r *ldlmv1.UnlockRequest) (*ldlmv1.UnlockResponse, error) {
 	if v.debugging(ctx) {
-		v.debug(ctx, "Unlock request", slog.String("lock", r.GetName()), slog.String("key", shortKey(r.GetKey())))
+		v.debug(ctx, "Unlock request", slog.String("lock", r.GetName()), slog.String("key", lockv1.ShortKey(r.GetKey())))
 	}
 	a, err := v.unlocked(ctx, r)
 	if v.debugging(ctx) {
@@ -134,15 +87,12 @@ func (v *v1) unlocked(ctx context.Context, r *ldlmv1.UnlockRequest) (*ldlmv1.Unl
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
-	// What is no key at all is the key of nothing: the table then tells an
-	// unknown lock from a wrong key.
-	key := sessionapi.ParseKey(r.GetKey())
-	c := &lock.Release{Hold: lock.Hold{Name: r.GetName(), Key: key}}
+	c := lockv1.Unlock(r.GetName(), r.GetKey())
 	o, err := x.call(ctx, &c.Caller, c)
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
-	return unlockAnswer(r.GetName(), &o)
+	return answered(party.UnlockAnswer(r.GetName(), &o), &o)
 }
 
 // Renew starts the timer of a hold anew.
@@ -157,7 +107,7 @@ func (v *v1) RefreshLock(ctx context.Context, r *ldlmv1.RefreshLockRequest) (*ld
 
 func (v *v1) renew(ctx context.Context, name, key string, seconds int32) (*ldlmv1.LockResponse, error) {
 	if v.debugging(ctx) {
-		v.debug(ctx, "Renew request", slog.String("lock", name), slog.String("key", shortKey(key)),
+		v.debug(ctx, "Renew request", slog.String("lock", name), slog.String("key", lockv1.ShortKey(key)),
 			slog.Int64("timeout", int64(seconds)))
 	}
 	r, err := v.renewed(ctx, name, key, seconds)
@@ -168,20 +118,19 @@ func (v *v1) renew(ctx context.Context, name, key string, seconds int32) (*ldlmv
 }
 
 func (v *v1) renewed(ctx context.Context, name, key string, seconds int32) (*ldlmv1.LockResponse, error) {
-	if seconds <= 0 {
-		return &ldlmv1.LockResponse{Name: name, Error: failure(ldlmv1.ErrorCode_Unknown, msgLockTimeout)}, nil
+	if e := lockv1.CheckRenew(seconds); e != nil {
+		return &ldlmv1.LockResponse{Name: name, Error: e}, nil
 	}
 	x, err := v.session(ctx)
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
-	k := sessionapi.ParseKey(key)
-	c := &lock.Renew{Hold: lock.Hold{Name: name, Key: k}, Lease: lock.Duration(seconds) * lock.Second}
+	c := lockv1.Renew(name, key, seconds)
 	o, err := x.call(ctx, &c.Caller, c)
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
-	return renewAnswer(name, key, &o)
+	return answered(party.RenewAnswer(name, key, &o), &o)
 }
 
 // session returns the session of the connection that the call came over.
@@ -229,10 +178,6 @@ func (v *v1) debug(ctx context.Context, msg string, attrs ...slog.Attr) {
 }
 
 func (v *v1) debugLock(ctx context.Context, msg string, r *ldlmv1.LockResponse, err error) {
-	v.debug(ctx, msg, slog.String("lock", r.GetName()), slog.String("key", shortKey(r.GetKey())),
+	v.debug(ctx, msg, slog.String("lock", r.GetName()), slog.String("key", lockv1.ShortKey(r.GetKey())),
 		slog.Bool("locked", r.GetLocked()), slog.String("error", errorText(r.GetError(), err)))
 }
-
-// shortKey is what a log line may say of a key, whole or not: its first 8
-// characters.
-func shortKey(s string) string { return s[:min(len(s), 8)] }
