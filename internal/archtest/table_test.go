@@ -11,6 +11,8 @@ const (
 	cobra    = "github.com/spf13/cobra"
 	pflag    = "github.com/spf13/pflag"
 	yaml     = "go.yaml.in/yaml"
+	term     = "golang.org/x/term"
+	text     = "golang.org/x/text"
 	raft     = "github.com/hashicorp/raft"
 	raftWAL  = "github.com/hashicorp/raft-wal"
 	redcon   = "github.com/tidwall/redcon"
@@ -101,14 +103,18 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config", "internal/adminsock", "internal/child"},
-		modules: []string{cobra, pflag},
+		own:     []string{".", "internal/config", "internal/adminsock", "internal/child", "internal/document"},
+		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
 			"internal/redisapi", "internal/journal/raftlog", "internal/wire", "api/v2",
 		},
 		wiring: []string{"server", "dev"},
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
+	},
+	{
+		pkg: "internal/document",
+		why: "what programs are told, as JSON: pure structs, filled in by whoever has something to tell",
 	},
 	{
 		pkg: "internal/server",
