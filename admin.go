@@ -95,7 +95,45 @@ func (a *Admin) Get(ctx context.Context, name string) (LockInfo, error) {
 	if err != nil {
 		return LockInfo{}, err
 	}
-	return lockInfoOf(answer.GetLock()), nil
+	info := lockInfoOf(answer.GetLock())
+	for _, e := range answer.GetEvents() {
+		info.Events = append(info.Events, eventOf(e))
+	}
+	return info, nil
+}
+
+// Session returns a session with what it holds and waits for; [ErrNotFound] if
+// there is none of that number.
+func (a *Admin) Session(ctx context.Context, number uint64) (SessionInfo, error) {
+	var answer *ldlmv2.GetSessionResponse
+	err := a.client.anywhere(ctx, "get session", "", func(ctx context.Context, stub ldlmv2.LDLMClient) (err error) {
+		answer, err = stub.GetSession(ctx, &ldlmv2.GetSessionRequest{Session: number})
+		return err
+	})
+	if err != nil {
+		return SessionInfo{}, err
+	}
+	info := sessionInfoOf(answer.GetSession())
+	for _, h := range answer.GetHolds() {
+		info.Held = append(info.Held, SessionHold{h.GetName(), holderOf(h.GetHolder())})
+	}
+	for _, w := range answer.GetWaits() {
+		info.Waiting = append(info.Waiting, SessionWait{w.GetName(), waiterOf(w.GetWaiter())})
+	}
+	return info, nil
+}
+
+// Status asks a server how it is: the first of the client's addresses that answers.
+func (a *Admin) Status(ctx context.Context) (ServerStatus, error) {
+	var answer *ldlmv2.ServerStatusResponse
+	err := a.client.anywhere(ctx, "status", "", func(ctx context.Context, stub ldlmv2.LDLMClient) (err error) {
+		answer, err = stub.ServerStatus(ctx, &ldlmv2.ServerStatusRequest{})
+		return err
+	})
+	if err != nil {
+		return ServerStatus{}, err
+	}
+	return serverStatusOf(answer), nil
 }
 
 // Sessions goes through the sessions, in no order that means anything, page by

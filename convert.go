@@ -157,7 +157,19 @@ func sessionInfoOf(s *ldlmv2.Session) SessionInfo {
 	return SessionInfo{
 		Number: s.GetSession(), Client: clientInfoOf(s.GetClient()), TTL: fromMicros(s.GetTtlUs()),
 		Attached: s.GetAttached(), Left: fromMicros(s.GetLeftUs()), Holds: int(s.GetHolds()), Waits: int(s.GetWaits()),
-		Age: fromMicros(s.GetAgeUs()), Value: s.GetValue(),
+		Age: fromMicros(s.GetAgeUs()), Value: s.GetValue(), LastHeard: fromMicros(s.GetLastHeardUs()),
+	}
+}
+
+func serverStatusOf(s *ldlmv2.ServerStatusResponse) ServerStatus {
+	return ServerStatus{
+		Version: s.GetVersion(), Uptime: fromMicros(s.GetUptimeUs()),
+		Durable: s.GetStorage() == ldlmv2.Storage_STORAGE_DISK,
+		Member:  s.GetMember(), Leads: s.GetLeader().GetSelf(), Leader: s.GetLeader().GetAddress(),
+		Locks: int(s.GetLocks()), Held: int(s.GetHeld()), Contended: int(s.GetContended()),
+		Holds: int(s.GetHolds()), Waiters: int(s.GetWaiters()),
+		Sessions: int(s.GetSessions()), Attached: int(s.GetAttached()),
+		Token: s.GetToken(), Draining: s.GetDraining(),
 	}
 }
 

@@ -166,6 +166,9 @@ type LockInfo struct {
 	// FreeBehindHead counts permits that stay free because a larger request is
 	// first in the queue.
 	FreeBehindHead int
+	// Events are the newest ones of this lock that the server still knows, the
+	// oldest first. [Admin.Get] has them, [Admin.List] does not.
+	Events []Event
 }
 
 // SessionInfo describes a session.
@@ -186,4 +189,52 @@ type SessionInfo struct {
 	Age time.Duration
 	// Value is the client's word.
 	Value []byte
+	// LastHeard is how long ago the server heard of the client; negative if it
+	// cannot know, because the client's connection ends elsewhere or tells nothing.
+	LastHeard time.Duration
+	// Held and Waiting are what it holds and waits for, the oldest first, at most
+	// as many as the server shows. [Admin.Session] has them, [Admin.Sessions]
+	// does not.
+	Held    []SessionHold
+	Waiting []SessionWait
+}
+
+// SessionHold is a hold, seen from its session: the client is the session's.
+type SessionHold struct {
+	// Name of the lock.
+	Name string
+	Holder
+}
+
+// SessionWait is a request that waits for a lock, seen from its session: the
+// client is the session's. A request for several locks is there once for each.
+type SessionWait struct {
+	// Name of the lock.
+	Name string
+	Waiter
+}
+
+// ServerStatus is what a server says of itself.
+type ServerStatus struct {
+	// Version of the server, and how long it has been running.
+	Version string
+	Uptime  time.Duration
+	// Durable says that the state is on disk and outlives the server.
+	Durable bool
+	// Member is the name of the server in its cluster; empty if it is alone.
+	Member string
+	// Leads says that it leads, Leader where clients reach who does: empty if
+	// nobody does, or if that is not known.
+	Leads  bool
+	Leader string
+	// Locks that the server knows, Held ones and Contended ones among them.
+	Locks, Held, Contended int
+	// Holds of all locks, and Waiters for them.
+	Holds, Waiters int
+	// Sessions, and Attached ones among them: those with a connection.
+	Sessions, Attached int
+	// Token of the newest grant.
+	Token uint64
+	// Draining says that the server is on its way out and grants nothing any more.
+	Draining bool
 }

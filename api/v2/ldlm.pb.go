@@ -482,6 +482,59 @@ func (LockState) EnumDescriptor() ([]byte, []int) {
 	return file_v2_ldlm_proto_rawDescGZIP(), []int{5}
 }
 
+// Storage says where a server keeps its state.
+type Storage int32
+
+const (
+	// Never sent.
+	Storage_STORAGE_UNSPECIFIED Storage = 0
+	// Nowhere: it is gone when the server ends.
+	Storage_STORAGE_MEMORY Storage = 1
+	// On disk.
+	Storage_STORAGE_DISK Storage = 2
+)
+
+// Enum value maps for Storage.
+var (
+	Storage_name = map[int32]string{
+		0: "STORAGE_UNSPECIFIED",
+		1: "STORAGE_MEMORY",
+		2: "STORAGE_DISK",
+	}
+	Storage_value = map[string]int32{
+		"STORAGE_UNSPECIFIED": 0,
+		"STORAGE_MEMORY":      1,
+		"STORAGE_DISK":        2,
+	}
+)
+
+func (x Storage) Enum() *Storage {
+	p := new(Storage)
+	*p = x
+	return p
+}
+
+func (x Storage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Storage) Descriptor() protoreflect.EnumDescriptor {
+	return file_v2_ldlm_proto_enumTypes[6].Descriptor()
+}
+
+func (Storage) Type() protoreflect.EnumType {
+	return &file_v2_ldlm_proto_enumTypes[6]
+}
+
+func (x Storage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Storage.Descriptor instead.
+func (Storage) EnumDescriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{6}
+}
+
 // EventType says what happened.
 type EventType int32
 
@@ -583,11 +636,11 @@ func (x EventType) String() string {
 }
 
 func (EventType) Descriptor() protoreflect.EnumDescriptor {
-	return file_v2_ldlm_proto_enumTypes[6].Descriptor()
+	return file_v2_ldlm_proto_enumTypes[7].Descriptor()
 }
 
 func (EventType) Type() protoreflect.EnumType {
-	return &file_v2_ldlm_proto_enumTypes[6]
+	return &file_v2_ldlm_proto_enumTypes[7]
 }
 
 func (x EventType) Number() protoreflect.EnumNumber {
@@ -596,7 +649,7 @@ func (x EventType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventType.Descriptor instead.
 func (EventType) EnumDescriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{6}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{7}
 }
 
 // Status is the failure of an operation.
@@ -3930,7 +3983,10 @@ func (x *GetRequest) GetName() string {
 type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With at most 1,000 holders and 1,000 waiters.
-	Lock          *Lock `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
+	Lock *Lock `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
+	// The newest events of this lock that the server still knows, at most 20, in
+	// the order of their numbers.
+	Events        []*Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3968,6 +4024,13 @@ func (*GetResponse) Descriptor() ([]byte, []int) {
 func (x *GetResponse) GetLock() *Lock {
 	if x != nil {
 		return x.Lock
+	}
+	return nil
+}
+
+func (x *GetResponse) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
 	}
 	return nil
 }
@@ -4125,7 +4188,7 @@ type Waiter struct {
 	Mode Mode `protobuf:"varint,6,opt,name=mode,proto3,enum=ldlm.v2.Mode" json:"mode,omitempty"`
 	// Why, in the client's words.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Names of the other locks it wants together with this one.
+	// How many other locks it wants together with this one.
 	Names         uint32 `protobuf:"varint,8,opt,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4347,7 +4410,10 @@ type Session struct {
 	// How long ago it was opened.
 	AgeUs int64 `protobuf:"varint,8,opt,name=age_us,json=ageUs,proto3" json:"age_us,omitempty"`
 	// The session's value.
-	Value         []byte `protobuf:"bytes,9,opt,name=value,proto3" json:"value,omitempty"`
+	Value []byte `protobuf:"bytes,9,opt,name=value,proto3" json:"value,omitempty"`
+	// How long ago the answering server last heard of a client whose connection
+	// ends there; -1 if it cannot know.
+	LastHeardUs   int64 `protobuf:"varint,10,opt,name=last_heard_us,json=lastHeardUs,proto3" json:"last_heard_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4445,6 +4511,433 @@ func (x *Session) GetValue() []byte {
 	return nil
 }
 
+func (x *Session) GetLastHeardUs() int64 {
+	if x != nil {
+		return x.LastHeardUs
+	}
+	return 0
+}
+
+// GetSessionRequest asks for one session.
+type GetSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number.
+	Session       uint64 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSessionRequest) Reset() {
+	*x = GetSessionRequest{}
+	mi := &file_v2_ldlm_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSessionRequest) ProtoMessage() {}
+
+func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSessionRequest.ProtoReflect.Descriptor instead.
+func (*GetSessionRequest) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *GetSessionRequest) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+// GetSessionResponse is one session.
+type GetSessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// What it holds, oldest first, at most 1,000.
+	Holds []*SessionHold `protobuf:"bytes,2,rep,name=holds,proto3" json:"holds,omitempty"`
+	// What it waits for, oldest first, at most 1,000.
+	Waits         []*SessionWait `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSessionResponse) Reset() {
+	*x = GetSessionResponse{}
+	mi := &file_v2_ldlm_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSessionResponse) ProtoMessage() {}
+
+func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSessionResponse.ProtoReflect.Descriptor instead.
+func (*GetSessionResponse) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *GetSessionResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *GetSessionResponse) GetHolds() []*SessionHold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *GetSessionResponse) GetWaits() []*SessionWait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+// SessionHold is a hold, seen from its session.
+type SessionHold struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lock.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The hold; without the client, who is the session's.
+	Holder        *Holder `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionHold) Reset() {
+	*x = SessionHold{}
+	mi := &file_v2_ldlm_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionHold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionHold) ProtoMessage() {}
+
+func (x *SessionHold) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionHold.ProtoReflect.Descriptor instead.
+func (*SessionHold) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *SessionHold) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SessionHold) GetHolder() *Holder {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+// SessionWait is a request that waits for a lock, seen from its session.
+type SessionWait struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lock.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The request; without the client, who is the session's.
+	Waiter        *Waiter `protobuf:"bytes,2,opt,name=waiter,proto3" json:"waiter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionWait) Reset() {
+	*x = SessionWait{}
+	mi := &file_v2_ldlm_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionWait) ProtoMessage() {}
+
+func (x *SessionWait) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionWait.ProtoReflect.Descriptor instead.
+func (*SessionWait) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *SessionWait) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SessionWait) GetWaiter() *Waiter {
+	if x != nil {
+		return x.Waiter
+	}
+	return nil
+}
+
+// ServerStatusRequest is empty.
+type ServerStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerStatusRequest) Reset() {
+	*x = ServerStatusRequest{}
+	mi := &file_v2_ldlm_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerStatusRequest) ProtoMessage() {}
+
+func (x *ServerStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerStatusRequest.ProtoReflect.Descriptor instead.
+func (*ServerStatusRequest) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{56}
+}
+
+// ServerStatusResponse says who answers, and how much there is.
+type ServerStatusResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The server's version.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// How long it has been running.
+	UptimeUs int64 `protobuf:"varint,2,opt,name=uptime_us,json=uptimeUs,proto3" json:"uptime_us,omitempty"`
+	// Where the state is.
+	Storage Storage `protobuf:"varint,3,opt,name=storage,proto3,enum=ldlm.v2.Storage" json:"storage,omitempty"`
+	// Who leads.
+	Leader *Leader `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	// The answering member's name.
+	Member string `protobuf:"bytes,5,opt,name=member,proto3" json:"member,omitempty"`
+	// Locks in the table.
+	Locks uint64 `protobuf:"varint,6,opt,name=locks,proto3" json:"locks,omitempty"`
+	// Locks among them that somebody holds.
+	Held uint64 `protobuf:"varint,7,opt,name=held,proto3" json:"held,omitempty"`
+	// Locks among them that somebody waits for.
+	Contended uint64 `protobuf:"varint,8,opt,name=contended,proto3" json:"contended,omitempty"`
+	// Holds of all locks.
+	Holds uint64 `protobuf:"varint,9,opt,name=holds,proto3" json:"holds,omitempty"`
+	// Requests that wait.
+	Waiters uint64 `protobuf:"varint,10,opt,name=waiters,proto3" json:"waiters,omitempty"`
+	// Sessions.
+	Sessions uint64 `protobuf:"varint,11,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// Sessions among them that a connection is attached to.
+	Attached uint64 `protobuf:"varint,12,opt,name=attached,proto3" json:"attached,omitempty"`
+	// The token of the newest grant.
+	Token uint64 `protobuf:"varint,13,opt,name=token,proto3" json:"token,omitempty"`
+	// Whether the server is on its way out and grants nothing any more.
+	Draining      bool `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerStatusResponse) Reset() {
+	*x = ServerStatusResponse{}
+	mi := &file_v2_ldlm_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerStatusResponse) ProtoMessage() {}
+
+func (x *ServerStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerStatusResponse.ProtoReflect.Descriptor instead.
+func (*ServerStatusResponse) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ServerStatusResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ServerStatusResponse) GetUptimeUs() int64 {
+	if x != nil {
+		return x.UptimeUs
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetStorage() Storage {
+	if x != nil {
+		return x.Storage
+	}
+	return Storage_STORAGE_UNSPECIFIED
+}
+
+func (x *ServerStatusResponse) GetLeader() *Leader {
+	if x != nil {
+		return x.Leader
+	}
+	return nil
+}
+
+func (x *ServerStatusResponse) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *ServerStatusResponse) GetLocks() uint64 {
+	if x != nil {
+		return x.Locks
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetHeld() uint64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetContended() uint64 {
+	if x != nil {
+		return x.Contended
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetHolds() uint64 {
+	if x != nil {
+		return x.Holds
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetWaiters() uint64 {
+	if x != nil {
+		return x.Waiters
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetSessions() uint64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetAttached() uint64 {
+	if x != nil {
+		return x.Attached
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
 // WatchRequest asks for events.
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4460,7 +4953,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[52]
+	mi := &file_v2_ldlm_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4472,7 +4965,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[52]
+	mi := &file_v2_ldlm_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4485,7 +4978,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{52}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WatchRequest) GetName() string {
@@ -4525,7 +5018,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[53]
+	mi := &file_v2_ldlm_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4537,7 +5030,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[53]
+	mi := &file_v2_ldlm_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4550,7 +5043,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{53}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -4609,7 +5102,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_v2_ldlm_proto_msgTypes[54]
+	mi := &file_v2_ldlm_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4621,7 +5114,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[54]
+	mi := &file_v2_ldlm_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4634,7 +5127,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{54}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4746,7 +5239,7 @@ type ForceReleaseRequest struct {
 
 func (x *ForceReleaseRequest) Reset() {
 	*x = ForceReleaseRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[55]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4758,7 +5251,7 @@ func (x *ForceReleaseRequest) String() string {
 func (*ForceReleaseRequest) ProtoMessage() {}
 
 func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[55]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4771,7 +5264,7 @@ func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ForceReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{55}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ForceReleaseRequest) GetName() string {
@@ -4815,7 +5308,7 @@ type ForceReleaseResponse struct {
 
 func (x *ForceReleaseResponse) Reset() {
 	*x = ForceReleaseResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[56]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4827,7 +5320,7 @@ func (x *ForceReleaseResponse) String() string {
 func (*ForceReleaseResponse) ProtoMessage() {}
 
 func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[56]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4840,7 +5333,7 @@ func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ForceReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{56}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ForceReleaseResponse) GetMayBelieveUs() int64 {
@@ -4870,7 +5363,7 @@ type KillSessionRequest struct {
 
 func (x *KillSessionRequest) Reset() {
 	*x = KillSessionRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[57]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4882,7 +5375,7 @@ func (x *KillSessionRequest) String() string {
 func (*KillSessionRequest) ProtoMessage() {}
 
 func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[57]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4895,7 +5388,7 @@ func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionRequest.ProtoReflect.Descriptor instead.
 func (*KillSessionRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{57}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *KillSessionRequest) GetSession() uint64 {
@@ -4923,7 +5416,7 @@ type KillSessionResponse struct {
 
 func (x *KillSessionResponse) Reset() {
 	*x = KillSessionResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4935,7 +5428,7 @@ func (x *KillSessionResponse) String() string {
 func (*KillSessionResponse) ProtoMessage() {}
 
 func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4948,7 +5441,7 @@ func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionResponse.ProtoReflect.Descriptor instead.
 func (*KillSessionResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *KillSessionResponse) GetMayBelieveUs() int64 {
@@ -4971,7 +5464,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4983,7 +5476,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4996,7 +5489,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ResizeRequest) GetName() string {
@@ -5022,7 +5515,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5034,7 +5527,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5047,7 +5540,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
 }
 
 var File_v2_ldlm_proto protoreflect.FileDescriptor
@@ -5308,9 +5801,10 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"nextCursor\" \n" +
 	"\n" +
 	"GetRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"0\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"X\n" +
 	"\vGetResponse\x12!\n" +
-	"\x04lock\x18\x01 \x01(\v2\r.ldlm.v2.LockR\x04lock\"\xcf\x02\n" +
+	"\x04lock\x18\x01 \x01(\v2\r.ldlm.v2.LockR\x04lock\x12&\n" +
+	"\x06events\x18\x02 \x03(\v2\x0e.ldlm.v2.EventR\x06events\"\xcf\x02\n" +
 	"\x04Lock\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\rR\x04size\x12\x12\n" +
@@ -5339,7 +5833,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x14ListSessionsResponse\x12,\n" +
 	"\bsessions\x18\x01 \x03(\v2\x10.ldlm.v2.SessionR\bsessions\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\x04R\n" +
-	"nextCursor\"\xf5\x01\n" +
+	"nextCursor\"\x99\x02\n" +
 	"\aSession\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
 	"\x06client\x18\x02 \x01(\v2\x13.ldlm.v2.ClientInfoR\x06client\x12\x15\n" +
@@ -5349,7 +5843,38 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x05holds\x18\x06 \x01(\rR\x05holds\x12\x14\n" +
 	"\x05waits\x18\a \x01(\rR\x05waits\x12\x15\n" +
 	"\x06age_us\x18\b \x01(\x03R\x05ageUs\x12\x14\n" +
-	"\x05value\x18\t \x01(\fR\x05value\"P\n" +
+	"\x05value\x18\t \x01(\fR\x05value\x12\"\n" +
+	"\rlast_heard_us\x18\n" +
+	" \x01(\x03R\vlastHeardUs\"-\n" +
+	"\x11GetSessionRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\"\x98\x01\n" +
+	"\x12GetSessionResponse\x12*\n" +
+	"\asession\x18\x01 \x01(\v2\x10.ldlm.v2.SessionR\asession\x12*\n" +
+	"\x05holds\x18\x02 \x03(\v2\x14.ldlm.v2.SessionHoldR\x05holds\x12*\n" +
+	"\x05waits\x18\x03 \x03(\v2\x14.ldlm.v2.SessionWaitR\x05waits\"J\n" +
+	"\vSessionHold\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
+	"\x06holder\x18\x02 \x01(\v2\x0f.ldlm.v2.HolderR\x06holder\"J\n" +
+	"\vSessionWait\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
+	"\x06waiter\x18\x02 \x01(\v2\x0f.ldlm.v2.WaiterR\x06waiter\"\x15\n" +
+	"\x13ServerStatusRequest\"\x9c\x03\n" +
+	"\x14ServerStatusResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
+	"\tuptime_us\x18\x02 \x01(\x03R\buptimeUs\x12*\n" +
+	"\astorage\x18\x03 \x01(\x0e2\x10.ldlm.v2.StorageR\astorage\x12'\n" +
+	"\x06leader\x18\x04 \x01(\v2\x0f.ldlm.v2.LeaderR\x06leader\x12\x16\n" +
+	"\x06member\x18\x05 \x01(\tR\x06member\x12\x14\n" +
+	"\x05locks\x18\x06 \x01(\x04R\x05locks\x12\x12\n" +
+	"\x04held\x18\a \x01(\x04R\x04held\x12\x1c\n" +
+	"\tcontended\x18\b \x01(\x04R\tcontended\x12\x14\n" +
+	"\x05holds\x18\t \x01(\x04R\x05holds\x12\x18\n" +
+	"\awaiters\x18\n" +
+	" \x01(\x04R\awaiters\x12\x1a\n" +
+	"\bsessions\x18\v \x01(\x04R\bsessions\x12\x1a\n" +
+	"\battached\x18\f \x01(\x04R\battached\x12\x14\n" +
+	"\x05token\x18\r \x01(\x04R\x05token\x12\x1a\n" +
+	"\bdraining\x18\x0e \x01(\bR\bdraining\"P\n" +
 	"\fWatchRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
@@ -5450,7 +5975,11 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x16LOCK_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLOCK_STATE_HELD\x10\x01\x12\x18\n" +
 	"\x14LOCK_STATE_CONTENDED\x10\x02\x12\x13\n" +
-	"\x0fLOCK_STATE_IDLE\x10\x03*\x92\x04\n" +
+	"\x0fLOCK_STATE_IDLE\x10\x03*H\n" +
+	"\aStorage\x12\x17\n" +
+	"\x13STORAGE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eSTORAGE_MEMORY\x10\x01\x12\x10\n" +
+	"\fSTORAGE_DISK\x10\x02*\x92\x04\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11EVENT_TYPE_QUEUED\x10\x01\x12\x17\n" +
@@ -5471,7 +6000,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x19EVENT_TYPE_SESSION_CLOSED\x10\x0f\x12\x1e\n" +
 	"\x1aEVENT_TYPE_SESSION_EXPIRED\x10\x10\x12\x1d\n" +
 	"\x19EVENT_TYPE_SESSION_KILLED\x10\x11\x12\x1d\n" +
-	"\x19EVENT_TYPE_LEADER_CHANGED\x10\x122\x95\b\n" +
+	"\x19EVENT_TYPE_LEADER_CHANGED\x10\x122\xa9\t\n" +
 	"\x04LDLM\x129\n" +
 	"\aSession\x12\x14.ldlm.v2.ClientFrame\x1a\x14.ldlm.v2.ServerFrame(\x010\x01\x12H\n" +
 	"\vOpenSession\x12\x1b.ldlm.v2.OpenSessionRequest\x1a\x1c.ldlm.v2.OpenSessionResponse\x12B\n" +
@@ -5484,7 +6013,10 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\bSetValue\x12\x18.ldlm.v2.SetValueRequest\x1a\x19.ldlm.v2.SetValueResponse\x123\n" +
 	"\x04List\x12\x14.ldlm.v2.ListRequest\x1a\x15.ldlm.v2.ListResponse\x120\n" +
 	"\x03Get\x12\x13.ldlm.v2.GetRequest\x1a\x14.ldlm.v2.GetResponse\x12K\n" +
-	"\fListSessions\x12\x1c.ldlm.v2.ListSessionsRequest\x1a\x1d.ldlm.v2.ListSessionsResponse\x128\n" +
+	"\fListSessions\x12\x1c.ldlm.v2.ListSessionsRequest\x1a\x1d.ldlm.v2.ListSessionsResponse\x12E\n" +
+	"\n" +
+	"GetSession\x12\x1a.ldlm.v2.GetSessionRequest\x1a\x1b.ldlm.v2.GetSessionResponse\x12K\n" +
+	"\fServerStatus\x12\x1c.ldlm.v2.ServerStatusRequest\x1a\x1d.ldlm.v2.ServerStatusResponse\x128\n" +
 	"\x05Watch\x12\x15.ldlm.v2.WatchRequest\x1a\x16.ldlm.v2.WatchResponse0\x01\x12K\n" +
 	"\fForceRelease\x12\x1c.ldlm.v2.ForceReleaseRequest\x1a\x1d.ldlm.v2.ForceReleaseResponse\x12H\n" +
 	"\vKillSession\x12\x1b.ldlm.v2.KillSessionRequest\x1a\x1c.ldlm.v2.KillSessionResponse\x129\n" +
@@ -5502,8 +6034,8 @@ func file_v2_ldlm_proto_rawDescGZIP() []byte {
 	return file_v2_ldlm_proto_rawDescData
 }
 
-var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_v2_ldlm_proto_goTypes = []any{
 	(Code)(0),                    // 0: ldlm.v2.Code
 	(Ending)(0),                  // 1: ldlm.v2.Ending
@@ -5511,179 +6043,198 @@ var file_v2_ldlm_proto_goTypes = []any{
 	(EndReason)(0),               // 3: ldlm.v2.EndReason
 	(OnEndOfStream)(0),           // 4: ldlm.v2.OnEndOfStream
 	(LockState)(0),               // 5: ldlm.v2.LockState
-	(EventType)(0),               // 6: ldlm.v2.EventType
-	(*Status)(nil),               // 7: ldlm.v2.Status
-	(*Blocker)(nil),              // 8: ldlm.v2.Blocker
-	(*Holder)(nil),               // 9: ldlm.v2.Holder
-	(*ClientInfo)(nil),           // 10: ldlm.v2.ClientInfo
-	(*ClientFrame)(nil),          // 11: ldlm.v2.ClientFrame
-	(*ServerFrame)(nil),          // 12: ldlm.v2.ServerFrame
-	(*Hello)(nil),                // 13: ldlm.v2.Hello
-	(*Welcome)(nil),              // 14: ldlm.v2.Welcome
-	(*Alive)(nil),                // 15: ldlm.v2.Alive
-	(*SlotState)(nil),            // 16: ldlm.v2.SlotState
-	(*KeepAlive)(nil),            // 17: ldlm.v2.KeepAlive
-	(*Op)(nil),                   // 18: ldlm.v2.Op
-	(*Acquire)(nil),              // 19: ldlm.v2.Acquire
-	(*AcquireAll)(nil),           // 20: ldlm.v2.AcquireAll
-	(*Item)(nil),                 // 21: ldlm.v2.Item
-	(*Note)(nil),                 // 22: ldlm.v2.Note
-	(*Release)(nil),              // 23: ldlm.v2.Release
-	(*Renew)(nil),                // 24: ldlm.v2.Renew
-	(*Downgrade)(nil),            // 25: ldlm.v2.Downgrade
-	(*SetValue)(nil),             // 26: ldlm.v2.SetValue
-	(*Cancel)(nil),               // 27: ldlm.v2.Cancel
-	(*CloseSession)(nil),         // 28: ldlm.v2.CloseSession
-	(*Answer)(nil),               // 29: ldlm.v2.Answer
-	(*Lost)(nil),                 // 30: ldlm.v2.Lost
-	(*Leader)(nil),               // 31: ldlm.v2.Leader
-	(*GoAway)(nil),               // 32: ldlm.v2.GoAway
-	(*Caller)(nil),               // 33: ldlm.v2.Caller
-	(*OpenSessionRequest)(nil),   // 34: ldlm.v2.OpenSessionRequest
-	(*OpenSessionResponse)(nil),  // 35: ldlm.v2.OpenSessionResponse
-	(*KeepAliveRequest)(nil),     // 36: ldlm.v2.KeepAliveRequest
-	(*KeepAliveResponse)(nil),    // 37: ldlm.v2.KeepAliveResponse
-	(*CloseSessionRequest)(nil),  // 38: ldlm.v2.CloseSessionRequest
-	(*CloseSessionResponse)(nil), // 39: ldlm.v2.CloseSessionResponse
-	(*AcquireRequest)(nil),       // 40: ldlm.v2.AcquireRequest
-	(*AcquireResponse)(nil),      // 41: ldlm.v2.AcquireResponse
-	(*ReleaseRequest)(nil),       // 42: ldlm.v2.ReleaseRequest
-	(*ReleaseResponse)(nil),      // 43: ldlm.v2.ReleaseResponse
-	(*RenewRequest)(nil),         // 44: ldlm.v2.RenewRequest
-	(*RenewResponse)(nil),        // 45: ldlm.v2.RenewResponse
-	(*DowngradeRequest)(nil),     // 46: ldlm.v2.DowngradeRequest
-	(*DowngradeResponse)(nil),    // 47: ldlm.v2.DowngradeResponse
-	(*SetValueRequest)(nil),      // 48: ldlm.v2.SetValueRequest
-	(*SetValueResponse)(nil),     // 49: ldlm.v2.SetValueResponse
-	(*ListRequest)(nil),          // 50: ldlm.v2.ListRequest
-	(*ListResponse)(nil),         // 51: ldlm.v2.ListResponse
-	(*GetRequest)(nil),           // 52: ldlm.v2.GetRequest
-	(*GetResponse)(nil),          // 53: ldlm.v2.GetResponse
-	(*Lock)(nil),                 // 54: ldlm.v2.Lock
-	(*Waiter)(nil),               // 55: ldlm.v2.Waiter
-	(*ListSessionsRequest)(nil),  // 56: ldlm.v2.ListSessionsRequest
-	(*ListSessionsResponse)(nil), // 57: ldlm.v2.ListSessionsResponse
-	(*Session)(nil),              // 58: ldlm.v2.Session
-	(*WatchRequest)(nil),         // 59: ldlm.v2.WatchRequest
-	(*WatchResponse)(nil),        // 60: ldlm.v2.WatchResponse
-	(*Event)(nil),                // 61: ldlm.v2.Event
-	(*ForceReleaseRequest)(nil),  // 62: ldlm.v2.ForceReleaseRequest
-	(*ForceReleaseResponse)(nil), // 63: ldlm.v2.ForceReleaseResponse
-	(*KillSessionRequest)(nil),   // 64: ldlm.v2.KillSessionRequest
-	(*KillSessionResponse)(nil),  // 65: ldlm.v2.KillSessionResponse
-	(*ResizeRequest)(nil),        // 66: ldlm.v2.ResizeRequest
-	(*ResizeResponse)(nil),       // 67: ldlm.v2.ResizeResponse
-	nil,                          // 68: ldlm.v2.Holder.LabelsEntry
-	nil,                          // 69: ldlm.v2.ClientInfo.LabelsEntry
-	nil,                          // 70: ldlm.v2.Note.LabelsEntry
+	(Storage)(0),                 // 6: ldlm.v2.Storage
+	(EventType)(0),               // 7: ldlm.v2.EventType
+	(*Status)(nil),               // 8: ldlm.v2.Status
+	(*Blocker)(nil),              // 9: ldlm.v2.Blocker
+	(*Holder)(nil),               // 10: ldlm.v2.Holder
+	(*ClientInfo)(nil),           // 11: ldlm.v2.ClientInfo
+	(*ClientFrame)(nil),          // 12: ldlm.v2.ClientFrame
+	(*ServerFrame)(nil),          // 13: ldlm.v2.ServerFrame
+	(*Hello)(nil),                // 14: ldlm.v2.Hello
+	(*Welcome)(nil),              // 15: ldlm.v2.Welcome
+	(*Alive)(nil),                // 16: ldlm.v2.Alive
+	(*SlotState)(nil),            // 17: ldlm.v2.SlotState
+	(*KeepAlive)(nil),            // 18: ldlm.v2.KeepAlive
+	(*Op)(nil),                   // 19: ldlm.v2.Op
+	(*Acquire)(nil),              // 20: ldlm.v2.Acquire
+	(*AcquireAll)(nil),           // 21: ldlm.v2.AcquireAll
+	(*Item)(nil),                 // 22: ldlm.v2.Item
+	(*Note)(nil),                 // 23: ldlm.v2.Note
+	(*Release)(nil),              // 24: ldlm.v2.Release
+	(*Renew)(nil),                // 25: ldlm.v2.Renew
+	(*Downgrade)(nil),            // 26: ldlm.v2.Downgrade
+	(*SetValue)(nil),             // 27: ldlm.v2.SetValue
+	(*Cancel)(nil),               // 28: ldlm.v2.Cancel
+	(*CloseSession)(nil),         // 29: ldlm.v2.CloseSession
+	(*Answer)(nil),               // 30: ldlm.v2.Answer
+	(*Lost)(nil),                 // 31: ldlm.v2.Lost
+	(*Leader)(nil),               // 32: ldlm.v2.Leader
+	(*GoAway)(nil),               // 33: ldlm.v2.GoAway
+	(*Caller)(nil),               // 34: ldlm.v2.Caller
+	(*OpenSessionRequest)(nil),   // 35: ldlm.v2.OpenSessionRequest
+	(*OpenSessionResponse)(nil),  // 36: ldlm.v2.OpenSessionResponse
+	(*KeepAliveRequest)(nil),     // 37: ldlm.v2.KeepAliveRequest
+	(*KeepAliveResponse)(nil),    // 38: ldlm.v2.KeepAliveResponse
+	(*CloseSessionRequest)(nil),  // 39: ldlm.v2.CloseSessionRequest
+	(*CloseSessionResponse)(nil), // 40: ldlm.v2.CloseSessionResponse
+	(*AcquireRequest)(nil),       // 41: ldlm.v2.AcquireRequest
+	(*AcquireResponse)(nil),      // 42: ldlm.v2.AcquireResponse
+	(*ReleaseRequest)(nil),       // 43: ldlm.v2.ReleaseRequest
+	(*ReleaseResponse)(nil),      // 44: ldlm.v2.ReleaseResponse
+	(*RenewRequest)(nil),         // 45: ldlm.v2.RenewRequest
+	(*RenewResponse)(nil),        // 46: ldlm.v2.RenewResponse
+	(*DowngradeRequest)(nil),     // 47: ldlm.v2.DowngradeRequest
+	(*DowngradeResponse)(nil),    // 48: ldlm.v2.DowngradeResponse
+	(*SetValueRequest)(nil),      // 49: ldlm.v2.SetValueRequest
+	(*SetValueResponse)(nil),     // 50: ldlm.v2.SetValueResponse
+	(*ListRequest)(nil),          // 51: ldlm.v2.ListRequest
+	(*ListResponse)(nil),         // 52: ldlm.v2.ListResponse
+	(*GetRequest)(nil),           // 53: ldlm.v2.GetRequest
+	(*GetResponse)(nil),          // 54: ldlm.v2.GetResponse
+	(*Lock)(nil),                 // 55: ldlm.v2.Lock
+	(*Waiter)(nil),               // 56: ldlm.v2.Waiter
+	(*ListSessionsRequest)(nil),  // 57: ldlm.v2.ListSessionsRequest
+	(*ListSessionsResponse)(nil), // 58: ldlm.v2.ListSessionsResponse
+	(*Session)(nil),              // 59: ldlm.v2.Session
+	(*GetSessionRequest)(nil),    // 60: ldlm.v2.GetSessionRequest
+	(*GetSessionResponse)(nil),   // 61: ldlm.v2.GetSessionResponse
+	(*SessionHold)(nil),          // 62: ldlm.v2.SessionHold
+	(*SessionWait)(nil),          // 63: ldlm.v2.SessionWait
+	(*ServerStatusRequest)(nil),  // 64: ldlm.v2.ServerStatusRequest
+	(*ServerStatusResponse)(nil), // 65: ldlm.v2.ServerStatusResponse
+	(*WatchRequest)(nil),         // 66: ldlm.v2.WatchRequest
+	(*WatchResponse)(nil),        // 67: ldlm.v2.WatchResponse
+	(*Event)(nil),                // 68: ldlm.v2.Event
+	(*ForceReleaseRequest)(nil),  // 69: ldlm.v2.ForceReleaseRequest
+	(*ForceReleaseResponse)(nil), // 70: ldlm.v2.ForceReleaseResponse
+	(*KillSessionRequest)(nil),   // 71: ldlm.v2.KillSessionRequest
+	(*KillSessionResponse)(nil),  // 72: ldlm.v2.KillSessionResponse
+	(*ResizeRequest)(nil),        // 73: ldlm.v2.ResizeRequest
+	(*ResizeResponse)(nil),       // 74: ldlm.v2.ResizeResponse
+	nil,                          // 75: ldlm.v2.Holder.LabelsEntry
+	nil,                          // 76: ldlm.v2.ClientInfo.LabelsEntry
+	nil,                          // 77: ldlm.v2.Note.LabelsEntry
 }
 var file_v2_ldlm_proto_depIdxs = []int32{
 	0,  // 0: ldlm.v2.Status.code:type_name -> ldlm.v2.Code
 	1,  // 1: ldlm.v2.Status.ending:type_name -> ldlm.v2.Ending
-	8,  // 2: ldlm.v2.Status.blocker:type_name -> ldlm.v2.Blocker
+	9,  // 2: ldlm.v2.Status.blocker:type_name -> ldlm.v2.Blocker
 	3,  // 3: ldlm.v2.Status.ended:type_name -> ldlm.v2.EndReason
-	9,  // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
-	10, // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
+	10, // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
+	11, // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
 	2,  // 6: ldlm.v2.Holder.mode:type_name -> ldlm.v2.Mode
-	68, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
-	69, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
-	13, // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
-	17, // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
-	18, // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
-	28, // 12: ldlm.v2.ClientFrame.close:type_name -> ldlm.v2.CloseSession
-	14, // 13: ldlm.v2.ServerFrame.welcome:type_name -> ldlm.v2.Welcome
-	15, // 14: ldlm.v2.ServerFrame.alive:type_name -> ldlm.v2.Alive
-	29, // 15: ldlm.v2.ServerFrame.answers:type_name -> ldlm.v2.Answer
-	30, // 16: ldlm.v2.ServerFrame.lost:type_name -> ldlm.v2.Lost
-	17, // 17: ldlm.v2.ServerFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
-	31, // 18: ldlm.v2.ServerFrame.leader:type_name -> ldlm.v2.Leader
-	32, // 19: ldlm.v2.ServerFrame.go_away:type_name -> ldlm.v2.GoAway
-	7,  // 20: ldlm.v2.ServerFrame.end:type_name -> ldlm.v2.Status
-	10, // 21: ldlm.v2.Hello.client:type_name -> ldlm.v2.ClientInfo
+	75, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
+	76, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
+	14, // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
+	18, // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
+	19, // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
+	29, // 12: ldlm.v2.ClientFrame.close:type_name -> ldlm.v2.CloseSession
+	15, // 13: ldlm.v2.ServerFrame.welcome:type_name -> ldlm.v2.Welcome
+	16, // 14: ldlm.v2.ServerFrame.alive:type_name -> ldlm.v2.Alive
+	30, // 15: ldlm.v2.ServerFrame.answers:type_name -> ldlm.v2.Answer
+	31, // 16: ldlm.v2.ServerFrame.lost:type_name -> ldlm.v2.Lost
+	18, // 17: ldlm.v2.ServerFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
+	32, // 18: ldlm.v2.ServerFrame.leader:type_name -> ldlm.v2.Leader
+	33, // 19: ldlm.v2.ServerFrame.go_away:type_name -> ldlm.v2.GoAway
+	8,  // 20: ldlm.v2.ServerFrame.end:type_name -> ldlm.v2.Status
+	11, // 21: ldlm.v2.Hello.client:type_name -> ldlm.v2.ClientInfo
 	4,  // 22: ldlm.v2.Hello.on_end_of_stream:type_name -> ldlm.v2.OnEndOfStream
-	31, // 23: ldlm.v2.Welcome.leader:type_name -> ldlm.v2.Leader
-	16, // 24: ldlm.v2.Alive.slots:type_name -> ldlm.v2.SlotState
-	19, // 25: ldlm.v2.Op.acquire:type_name -> ldlm.v2.Acquire
-	20, // 26: ldlm.v2.Op.acquire_all:type_name -> ldlm.v2.AcquireAll
-	23, // 27: ldlm.v2.Op.release:type_name -> ldlm.v2.Release
-	24, // 28: ldlm.v2.Op.renew:type_name -> ldlm.v2.Renew
-	25, // 29: ldlm.v2.Op.downgrade:type_name -> ldlm.v2.Downgrade
-	26, // 30: ldlm.v2.Op.set_value:type_name -> ldlm.v2.SetValue
-	27, // 31: ldlm.v2.Op.cancel:type_name -> ldlm.v2.Cancel
+	32, // 23: ldlm.v2.Welcome.leader:type_name -> ldlm.v2.Leader
+	17, // 24: ldlm.v2.Alive.slots:type_name -> ldlm.v2.SlotState
+	20, // 25: ldlm.v2.Op.acquire:type_name -> ldlm.v2.Acquire
+	21, // 26: ldlm.v2.Op.acquire_all:type_name -> ldlm.v2.AcquireAll
+	24, // 27: ldlm.v2.Op.release:type_name -> ldlm.v2.Release
+	25, // 28: ldlm.v2.Op.renew:type_name -> ldlm.v2.Renew
+	26, // 29: ldlm.v2.Op.downgrade:type_name -> ldlm.v2.Downgrade
+	27, // 30: ldlm.v2.Op.set_value:type_name -> ldlm.v2.SetValue
+	28, // 31: ldlm.v2.Op.cancel:type_name -> ldlm.v2.Cancel
 	2,  // 32: ldlm.v2.Acquire.mode:type_name -> ldlm.v2.Mode
-	22, // 33: ldlm.v2.Acquire.note:type_name -> ldlm.v2.Note
-	21, // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
-	22, // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
+	23, // 33: ldlm.v2.Acquire.note:type_name -> ldlm.v2.Note
+	22, // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
+	23, // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
 	2,  // 36: ldlm.v2.Item.mode:type_name -> ldlm.v2.Mode
-	70, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
+	77, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
 	0,  // 38: ldlm.v2.Answer.code:type_name -> ldlm.v2.Code
-	7,  // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
+	8,  // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
 	3,  // 40: ldlm.v2.Lost.reason:type_name -> ldlm.v2.EndReason
-	10, // 41: ldlm.v2.OpenSessionRequest.client:type_name -> ldlm.v2.ClientInfo
-	33, // 42: ldlm.v2.KeepAliveRequest.caller:type_name -> ldlm.v2.Caller
-	33, // 43: ldlm.v2.CloseSessionRequest.caller:type_name -> ldlm.v2.Caller
-	33, // 44: ldlm.v2.AcquireRequest.caller:type_name -> ldlm.v2.Caller
-	19, // 45: ldlm.v2.AcquireRequest.acquire:type_name -> ldlm.v2.Acquire
-	20, // 46: ldlm.v2.AcquireRequest.acquire_all:type_name -> ldlm.v2.AcquireAll
-	33, // 47: ldlm.v2.ReleaseRequest.caller:type_name -> ldlm.v2.Caller
-	23, // 48: ldlm.v2.ReleaseRequest.release:type_name -> ldlm.v2.Release
-	33, // 49: ldlm.v2.RenewRequest.caller:type_name -> ldlm.v2.Caller
-	24, // 50: ldlm.v2.RenewRequest.renew:type_name -> ldlm.v2.Renew
-	33, // 51: ldlm.v2.DowngradeRequest.caller:type_name -> ldlm.v2.Caller
-	25, // 52: ldlm.v2.DowngradeRequest.downgrade:type_name -> ldlm.v2.Downgrade
-	33, // 53: ldlm.v2.SetValueRequest.caller:type_name -> ldlm.v2.Caller
-	26, // 54: ldlm.v2.SetValueRequest.set_value:type_name -> ldlm.v2.SetValue
+	11, // 41: ldlm.v2.OpenSessionRequest.client:type_name -> ldlm.v2.ClientInfo
+	34, // 42: ldlm.v2.KeepAliveRequest.caller:type_name -> ldlm.v2.Caller
+	34, // 43: ldlm.v2.CloseSessionRequest.caller:type_name -> ldlm.v2.Caller
+	34, // 44: ldlm.v2.AcquireRequest.caller:type_name -> ldlm.v2.Caller
+	20, // 45: ldlm.v2.AcquireRequest.acquire:type_name -> ldlm.v2.Acquire
+	21, // 46: ldlm.v2.AcquireRequest.acquire_all:type_name -> ldlm.v2.AcquireAll
+	34, // 47: ldlm.v2.ReleaseRequest.caller:type_name -> ldlm.v2.Caller
+	24, // 48: ldlm.v2.ReleaseRequest.release:type_name -> ldlm.v2.Release
+	34, // 49: ldlm.v2.RenewRequest.caller:type_name -> ldlm.v2.Caller
+	25, // 50: ldlm.v2.RenewRequest.renew:type_name -> ldlm.v2.Renew
+	34, // 51: ldlm.v2.DowngradeRequest.caller:type_name -> ldlm.v2.Caller
+	26, // 52: ldlm.v2.DowngradeRequest.downgrade:type_name -> ldlm.v2.Downgrade
+	34, // 53: ldlm.v2.SetValueRequest.caller:type_name -> ldlm.v2.Caller
+	27, // 54: ldlm.v2.SetValueRequest.set_value:type_name -> ldlm.v2.SetValue
 	5,  // 55: ldlm.v2.ListRequest.state:type_name -> ldlm.v2.LockState
-	54, // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
-	54, // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
-	9,  // 58: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
-	55, // 59: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
-	10, // 60: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
-	2,  // 61: ldlm.v2.Waiter.mode:type_name -> ldlm.v2.Mode
-	58, // 62: ldlm.v2.ListSessionsResponse.sessions:type_name -> ldlm.v2.Session
-	10, // 63: ldlm.v2.Session.client:type_name -> ldlm.v2.ClientInfo
-	61, // 64: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
-	6,  // 65: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
-	10, // 66: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
-	3,  // 67: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
-	2,  // 68: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
-	11, // 69: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
-	34, // 70: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
-	36, // 71: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
-	38, // 72: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
-	40, // 73: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
-	42, // 74: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
-	44, // 75: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
-	46, // 76: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
-	48, // 77: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
-	50, // 78: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
-	52, // 79: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
-	56, // 80: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
-	59, // 81: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
-	62, // 82: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
-	64, // 83: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
-	66, // 84: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
-	12, // 85: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
-	35, // 86: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
-	37, // 87: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
-	39, // 88: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
-	41, // 89: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
-	43, // 90: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
-	45, // 91: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
-	47, // 92: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
-	49, // 93: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
-	51, // 94: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
-	53, // 95: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
-	57, // 96: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
-	60, // 97: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
-	63, // 98: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
-	65, // 99: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
-	67, // 100: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
-	85, // [85:101] is the sub-list for method output_type
-	69, // [69:85] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	55, // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
+	55, // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
+	68, // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
+	10, // 59: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
+	56, // 60: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
+	11, // 61: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
+	2,  // 62: ldlm.v2.Waiter.mode:type_name -> ldlm.v2.Mode
+	59, // 63: ldlm.v2.ListSessionsResponse.sessions:type_name -> ldlm.v2.Session
+	11, // 64: ldlm.v2.Session.client:type_name -> ldlm.v2.ClientInfo
+	59, // 65: ldlm.v2.GetSessionResponse.session:type_name -> ldlm.v2.Session
+	62, // 66: ldlm.v2.GetSessionResponse.holds:type_name -> ldlm.v2.SessionHold
+	63, // 67: ldlm.v2.GetSessionResponse.waits:type_name -> ldlm.v2.SessionWait
+	10, // 68: ldlm.v2.SessionHold.holder:type_name -> ldlm.v2.Holder
+	56, // 69: ldlm.v2.SessionWait.waiter:type_name -> ldlm.v2.Waiter
+	6,  // 70: ldlm.v2.ServerStatusResponse.storage:type_name -> ldlm.v2.Storage
+	32, // 71: ldlm.v2.ServerStatusResponse.leader:type_name -> ldlm.v2.Leader
+	68, // 72: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
+	7,  // 73: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
+	11, // 74: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
+	3,  // 75: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
+	2,  // 76: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
+	12, // 77: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
+	35, // 78: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
+	37, // 79: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
+	39, // 80: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
+	41, // 81: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
+	43, // 82: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
+	45, // 83: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
+	47, // 84: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
+	49, // 85: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
+	51, // 86: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
+	53, // 87: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
+	57, // 88: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
+	60, // 89: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
+	64, // 90: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
+	66, // 91: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
+	69, // 92: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
+	71, // 93: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
+	73, // 94: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
+	13, // 95: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
+	36, // 96: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
+	38, // 97: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
+	40, // 98: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
+	42, // 99: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
+	44, // 100: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
+	46, // 101: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
+	48, // 102: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
+	50, // 103: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
+	52, // 104: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
+	54, // 105: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
+	58, // 106: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
+	61, // 107: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
+	65, // 108: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
+	67, // 109: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
+	70, // 110: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
+	72, // 111: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
+	74, // 112: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
+	95, // [95:113] is the sub-list for method output_type
+	77, // [77:95] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_v2_ldlm_proto_init() }
@@ -5696,8 +6247,8 @@ func file_v2_ldlm_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v2_ldlm_proto_rawDesc), len(file_v2_ldlm_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   64,
+			NumEnums:      8,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

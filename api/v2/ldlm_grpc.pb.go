@@ -45,6 +45,8 @@ const (
 	LDLM_List_FullMethodName         = "/ldlm.v2.LDLM/List"
 	LDLM_Get_FullMethodName          = "/ldlm.v2.LDLM/Get"
 	LDLM_ListSessions_FullMethodName = "/ldlm.v2.LDLM/ListSessions"
+	LDLM_GetSession_FullMethodName   = "/ldlm.v2.LDLM/GetSession"
+	LDLM_ServerStatus_FullMethodName = "/ldlm.v2.LDLM/ServerStatus"
 	LDLM_Watch_FullMethodName        = "/ldlm.v2.LDLM/Watch"
 	LDLM_ForceRelease_FullMethodName = "/ldlm.v2.LDLM/ForceRelease"
 	LDLM_KillSession_FullMethodName  = "/ldlm.v2.LDLM/KillSession"
@@ -85,6 +87,10 @@ type LDLMClient interface {
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// ListSessions returns sessions likewise.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
+	// GetSession returns one session with what it holds and waits for.
+	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error)
+	// ServerStatus says who answers, and how much there is.
+	ServerStatus(ctx context.Context, in *ServerStatusRequest, opts ...grpc.CallOption) (*ServerStatusResponse, error)
 	// Watch streams events as they happen. A watcher that does not keep up, or
 	// asks for events that are gone, gets reset and the end of the stream.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
@@ -227,6 +233,26 @@ func (c *lDLMClient) ListSessions(ctx context.Context, in *ListSessionsRequest, 
 	return out, nil
 }
 
+func (c *lDLMClient) GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSessionResponse)
+	err := c.cc.Invoke(ctx, LDLM_GetSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lDLMClient) ServerStatus(ctx context.Context, in *ServerStatusRequest, opts ...grpc.CallOption) (*ServerStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ServerStatusResponse)
+	err := c.cc.Invoke(ctx, LDLM_ServerStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lDLMClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &LDLM_ServiceDesc.Streams[1], LDLM_Watch_FullMethodName, cOpts...)
@@ -310,6 +336,10 @@ type LDLMServer interface {
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// ListSessions returns sessions likewise.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
+	// GetSession returns one session with what it holds and waits for.
+	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
+	// ServerStatus says who answers, and how much there is.
+	ServerStatus(context.Context, *ServerStatusRequest) (*ServerStatusResponse, error)
 	// Watch streams events as they happen. A watcher that does not keep up, or
 	// asks for events that are gone, gets reset and the end of the stream.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
@@ -364,6 +394,12 @@ func (UnimplementedLDLMServer) Get(context.Context, *GetRequest) (*GetResponse, 
 }
 func (UnimplementedLDLMServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
+}
+func (UnimplementedLDLMServer) GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSession not implemented")
+}
+func (UnimplementedLDLMServer) ServerStatus(context.Context, *ServerStatusRequest) (*ServerStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ServerStatus not implemented")
 }
 func (UnimplementedLDLMServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -603,6 +639,42 @@ func _LDLM_ListSessions_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LDLM_GetSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LDLMServer).GetSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LDLM_GetSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LDLMServer).GetSession(ctx, req.(*GetSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LDLM_ServerStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ServerStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LDLMServer).ServerStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LDLM_ServerStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LDLMServer).ServerStatus(ctx, req.(*ServerStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LDLM_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -718,6 +790,14 @@ var LDLM_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSessions",
 			Handler:    _LDLM_ListSessions_Handler,
+		},
+		{
+			MethodName: "GetSession",
+			Handler:    _LDLM_GetSession_Handler,
+		},
+		{
+			MethodName: "ServerStatus",
+			Handler:    _LDLM_ServerStatus_Handler,
 		},
 		{
 			MethodName: "ForceRelease",

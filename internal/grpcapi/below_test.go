@@ -32,6 +32,13 @@ func (b below) Watch(name, prefix string, after uint64) (grpcapi.Watch, error) {
 	return watch{w}, nil
 }
 
+func (b below) Recent(name string, most int, each func(*lock.Event, time.Time)) {
+	events := b.Node.Recent(name, most)
+	for i := range events {
+		each(&events[i].Event, events[i].Wall)
+	}
+}
+
 type watch struct{ *node.Watch }
 
 func (w watch) Next(ctx context.Context, each func(*lock.Event, time.Time)) error {

@@ -32,6 +32,17 @@ type Node interface {
 	List(ctx context.Context, f lock.LockFilter, after uint64, limit int) ([]lock.LockView, uint64, error)
 	// Sessions returns sessions as List does locks.
 	Sessions(ctx context.Context, after lock.SessionNumber, limit int) ([]lock.SessionView, lock.SessionNumber, error)
+	// LookupSession returns a session; false if there is none of that number.
+	LookupSession(ctx context.Context, number lock.SessionNumber) (lock.SessionView, bool, error)
+	// HoldsOf returns up to limit holds of a session, and up to as many of its
+	// places in queues.
+	HoldsOf(ctx context.Context, number lock.SessionNumber, limit int) ([]lock.HoldView, []lock.WaitView, error)
+	// Counts returns figures of the table, Token the token of the newest grant.
+	Counts() lock.Counts
+	Token() lock.Token
+	// Recent gives the newest events of a lock that are still known, at most so
+	// many, to each in their order.
+	Recent(name string, most int, each func(e *lock.Event, wall time.Time))
 	// Watch subscribes to the events of the lock of this name, or of those
 	// whose names begin with prefix, or to all; after the event of that number,
 	// 0 for what happens from now on. The error wraps ErrReset if those events

@@ -46,6 +46,10 @@ type Config struct {
 	NoClearOnDisconnect bool
 	// NoReflection turns reflection off.
 	NoReflection bool
+	// Version, Member and Storage are what the server says of itself. Default:
+	// nothing, and memory.
+	Version, Member string
+	Storage         ldlmv2.Storage
 }
 
 // Limits of connections. Everything that a client can have many of has one.
@@ -80,6 +84,10 @@ type Server struct {
 	conversations Sessions
 	passwords     sessionapi.Passwords
 	onEnd         lock.OnEnd
+	started       time.Time
+	version       string
+	member        string
+	storage       ldlmv2.Storage
 	grpc          *grpc.Server
 	health        *health.Server
 
@@ -109,6 +117,8 @@ func New(cfg Config) *Server {
 	s := &Server{
 		log: cfg.Logger, node: cfg.Node, conversations: cfg.Sessions, passwords: cfg.Passwords,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
+		started: time.Now(), version: cfg.Version, member: cfg.Member,
+		storage: cmp.Or(cfg.Storage, ldlmv2.Storage_STORAGE_MEMORY),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

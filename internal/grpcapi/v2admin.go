@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,6 +20,8 @@ const (
 	pageBytes = 1 << 20
 	// readAtOnce is how many entries are read at once, not knowing their size.
 	readAtOnce = 64
+	// maxRecent is how many events come with a lock.
+	maxRecent = 20
 )
 
 // List returns a page of locks.
@@ -49,7 +52,7 @@ func (v *v2) List(ctx context.Context, r *ldlmv2.ListRequest) (*ldlmv2.ListRespo
 func (v *v2) ListSessions(
 	ctx context.Context, r *ldlmv2.ListSessionsRequest,
 ) (*ldlmv2.ListSessionsResponse, error) {
-	sessions, next, err := page(r.GetCursor(), r.GetLimit(), sessionapi.SessionOf,
+	sessions, next, err := page(r.GetCursor(), r.GetLimit(), v.sessionOf,
 		func(after uint64, limit int) ([]lock.SessionView, uint64, error) {
 			views, next, err := v.node.Sessions(ctx, lock.SessionNumber(after), limit)
 			return views, uint64(next), err
@@ -107,7 +110,66 @@ func (v *v2) Get(ctx context.Context, r *ldlmv2.GetRequest) (*ldlmv2.GetResponse
 	}
 	l := sessionapi.LockOf(&view)
 	l.Holders, l.Waiters = fitting(l.Holders), fitting(l.Waiters)
-	return &ldlmv2.GetResponse{Lock: l}, nil
+	answer := &ldlmv2.GetResponse{Lock: l}
+	v.node.Recent(r.GetName(), maxRecent, func(e *lock.Event, wall time.Time) {
+		answer.Events = append(answer.Events, sessionapi.EventOf(e, wall))
+	})
+	return answer, nil
+}
+
+// sessionOf describes a session, with what only the server knows that its
+// connection ends at.
+func (v *v2) sessionOf(view *lock.SessionView) *ldlmv2.Session {
+	m := sessionapi.SessionOf(view)
+	if view.Attached && v.conversations != nil {
+		if d, ok := v.conversations.LastHeard(view.Number, view.Attach); ok {
+			m.LastHeardUs = d.Microseconds()
+		}
+	}
+	return m
+}
+
+// GetSession returns one session with what it holds and waits for.
+func (v *v2) GetSession(ctx context.Context, r *ldlmv2.GetSessionRequest) (*ldlmv2.GetSessionResponse, error) {
+	number := lock.SessionNumber(r.GetSession())
+	view, found, err := v.node.LookupSession(ctx, number)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	if !found {
+		return nil, errorOf(sessionapi.NewStatus(ldlmv2.Code_CODE_NOT_FOUND, "there is no session of that number"))
+	}
+	holds, waits, err := v.node.HoldsOf(ctx, number, maxPage)
+	if err != nil {
+		return nil, v.failed(ctx, err)
+	}
+	answer := &ldlmv2.GetSessionResponse{Session: v.sessionOf(&view)}
+	for i := range holds {
+		holds[i].Info = nil // the session's own
+		answer.Holds = append(answer.Holds, &ldlmv2.SessionHold{Name: holds[i].Name, Holder: sessionapi.HolderOf(&holds[i])})
+	}
+	for i := range waits {
+		waits[i].Info = nil
+		answer.Waits = append(answer.Waits, &ldlmv2.SessionWait{Name: waits[i].Name, Waiter: sessionapi.WaiterOf(&waits[i])})
+	}
+	answer.Holds, answer.Waits = fitting(answer.Holds), fitting(answer.Waits)
+	return answer, nil
+}
+
+// ServerStatus says who answers, and how much there is.
+func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2.ServerStatusResponse, error) {
+	counts := v.node.Counts()
+	answer := &ldlmv2.ServerStatusResponse{
+		Version: v.version, UptimeUs: time.Since(v.started).Microseconds(), Storage: v.storage, Member: v.member,
+		Locks: uint64(counts.Locks), Held: uint64(counts.Held), Contended: uint64(counts.Contended),
+		Holds: uint64(counts.Holds), Waiters: uint64(counts.Waiters),
+		Sessions: uint64(counts.Sessions), Attached: uint64(counts.Attached),
+		Token: uint64(v.node.Token()), Draining: v.draining.Load(),
+	}
+	if v.conversations != nil {
+		answer.Leader = v.conversations.Leader()
+	}
+	return answer, nil
 }
 
 // fitting cuts a list off where its messages take too much.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
@@ -21,6 +22,11 @@ type Sessions interface {
 	// Serve holds the conversation with one client, from hello to the end of
 	// the connection, which it closes.
 	Serve(ctx context.Context, c sessionapi.Carrier) error
+	// LastHeard returns how long ago the client last gave a sign of life, on the
+	// connection of that number of a session; false if it cannot know.
+	LastHeard(session lock.SessionNumber, number uint64) (time.Duration, bool)
+	// Leader returns who leads.
+	Leader() *ldlmv2.Leader
 }
 
 // Session carries the frames of the session protocol. The password may come as

@@ -138,6 +138,9 @@ func (h *history) noteAcquire(c *Acquire, o *Outcome) error {
 		return nil
 	}
 	name := requestName(c.Session, c.Slot, c.Seq, c.RequestID)
+	if c.bySecret() {
+		name = fmt.Sprintf("%x %s", *c.Proof, name) // the number is not told
+	}
 	switch o.Code {
 	case OK:
 		if before := h.granted[name]; before != 0 && before != o.Token {

@@ -98,7 +98,7 @@ func (m *model) viewHold(h *modelHold) HoldView {
 
 func (m *model) viewWait(w *modelWait, it modelItem) WaitView {
 	v := WaitView{
-		Session: w.session.number, Mode: it.mode, Permits: it.permits, Age: Duration(m.now - w.since),
+		Name: it.lock.name, Session: w.session.number, Mode: it.mode, Permits: it.permits, Age: Duration(m.now - w.since),
 		GivesUp: -1, Note: w.command.Note, NumNames: len(w.items),
 	}
 	if w.end != 0 {

@@ -107,7 +107,7 @@ func (t *Table) viewPlace(p *placeRow) WaitView {
 	r := t.requests.at(p.request)
 	s := t.sessions.at(r.session)
 	v := WaitView{
-		Session: s.number, Info: s.info, Mode: p.mode, Permits: p.permits,
+		Name: t.locks.at(p.lock).name, Session: s.number, Info: s.info, Mode: p.mode, Permits: p.permits,
 		Age: Duration(t.now - r.since), GivesUp: -1, Note: r.note, NumNames: int(r.places),
 	}
 	if r.deadline != 0 {
@@ -231,6 +231,29 @@ func (t *Table) HoldsOf(n SessionNumber, most int) []HoldView {
 	var views []HoldView
 	for h := t.sessions.at(id).firstHold; h != 0 && len(views) < most; h = t.holds.at(h).nextInSession {
 		views = append(views, t.viewHold(t.holds.at(h), h))
+	}
+	return views
+}
+
+// WaitsOf returns what a session waits for, oldest first, a view for each place
+// in a queue, at most so many; for 0 what is waited for outside sessions, in no
+// order that lasts.
+func (t *Table) WaitsOf(n SessionNumber, most int) []WaitView {
+	id := t.sessionByNumber[n]
+	if n == 0 {
+		id = t.outside
+	}
+	if id == 0 {
+		return nil
+	}
+	var views []WaitView
+	for r := t.sessions.at(id).firstRequest; r != 0; r = t.requests.at(r).nextInSession {
+		for p := t.requests.at(r).firstPlace; p != 0; p = t.places.at(p).nextInRequest {
+			if len(views) == most {
+				return views
+			}
+			views = append(views, t.viewPlace(t.places.at(p)))
+		}
 	}
 	return views
 }

@@ -159,3 +159,39 @@ func TestUnknownModes(t *testing.T) {
 		t.Error("the lock was made")
 	}
 }
+
+// TestWaitsOf reads what a session waits for: a request for several locks is
+// there once for each.
+func TestWaitsOf(t *testing.T) {
+	w := newWorld(2)
+	w.hold(0, 1, 0)
+	waiter := w.sessions[1]
+	for slot, names := range [][]string{{"held-00000000000", "b"}, {"held-00000000000"}} {
+		c := &Acquire{Caller: waiter, Wait: Forever, Key: w.key()}
+		c.Slot, c.Seq = uint32(slot), 1
+		for _, n := range names {
+			c.Items = append(c.Items, Item{Name: n})
+		}
+		if o := w.do(c); o.Code != Queued {
+			t.Fatalf("%v: %v, want queued", names, o.Code)
+		}
+	}
+	waits := func(most int) (got []string) {
+		for _, v := range w.WaitsOf(waiter.Session, most) {
+			got = append(got, fmt.Sprintf("%s/%d", v.Name, v.NumNames))
+		}
+		return got
+	}
+	if got, want := waits(10), []string{"held-00000000000/2", "b/2", "held-00000000000/1"}; !slices.Equal(got, want) {
+		t.Errorf("it waits for %v, want %v", got, want)
+	}
+	if got := len(waits(2)); got != 2 {
+		t.Errorf("%d of its waits, want 2", got)
+	}
+	if got := w.WaitsOf(w.sessions[0].Session, 10); got != nil {
+		t.Errorf("the holder waits for %v", got)
+	}
+	if got := w.WaitsOf(99, 10); got != nil {
+		t.Errorf("nobody waits for %v", got)
+	}
+}

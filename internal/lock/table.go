@@ -233,6 +233,10 @@ func (t *Table) NextDeadline() (Time, bool) {
 	return 0, false
 }
 
+// Token returns the fencing token of the newest grant; before the first one, the
+// number after which tokens begin.
+func (t *Table) Token() Token { return t.token }
+
 // Counts returns figures of the table.
 func (t *Table) Counts() Counts { return t.counts }
 

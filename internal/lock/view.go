@@ -41,6 +41,7 @@ type HoldView struct {
 
 // WaitView describes a request in one of its queues.
 type WaitView struct {
+	Name     string
 	Session  SessionNumber
 	Info     *Info
 	Mode     Mode

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
@@ -65,6 +66,29 @@ func (n *Node) LookupSession(ctx context.Context, number lock.SessionNumber) (lo
 	return v, ok, nil
 }
 
+// HoldsOf returns up to limit holds of a session, oldest first, and up to as many
+// of its places in queues.
+func (n *Node) HoldsOf(ctx context.Context, number lock.SessionNumber, limit int) ([]lock.HoldView, []lock.WaitView, error) {
+	if err := n.catchUp(ctx); err != nil {
+		return nil, nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.table.HoldsOf(number, limit), n.table.WaitsOf(number, limit), nil
+}
+
+// Recent returns the newest events of a lock that are still known, at most so
+// many, in the order of their numbers. It looks at all that are kept.
+func (n *Node) Recent(name string, most int) []Event {
+	var events []Event
+	n.herald.ring.newest(name, func(e *logged) bool {
+		events = append(events, e.public())
+		return len(events) < most
+	})
+	slices.Reverse(events)
+	return events
+}
+
 // Sessions returns up to limit sessions, from the place that an earlier call
 // returned on, as List does locks.
 func (n *Node) Sessions(
@@ -86,6 +110,13 @@ func (n *Node) Counts() lock.Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.table.Counts()
+}
+
+// Token returns the fencing token of the newest grant. It may be a moment old.
+func (n *Node) Token() lock.Token {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.table.Token()
 }
 
 // catchUp returns once what was acknowledged before is in the table.

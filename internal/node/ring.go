@@ -104,6 +104,18 @@ func (r *ring) read(buf []logged, from uint64, most int) ([]logged, bool) {
 	return buf, true
 }
 
+// newest calls each with the newest events of a lock, the newest first, until it
+// returns false. The events must not be kept.
+func (r *ring) newest(name string, each func(*logged) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n := r.next; n > r.first; n-- {
+		if e := r.at(n - 1); e.event.Name == name && !each(e) {
+			return
+		}
+	}
+}
+
 // bounds returns the number of the oldest event and of the next one.
 func (r *ring) bounds() (first, next uint64) {
 	r.mu.Lock()

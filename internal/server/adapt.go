@@ -115,6 +115,14 @@ func (n belowGRPC) Watch(name, prefix string, after uint64) (grpcapi.Watch, erro
 	return watch{w}, nil
 }
 
+// Recent implements [grpcapi.Node].
+func (n belowGRPC) Recent(name string, most int, each func(*lock.Event, time.Time)) {
+	events := n.Node.Recent(name, most)
+	for i := range events {
+		each(&events[i].Event, events[i].Wall)
+	}
+}
+
 // watch is a watch as grpcapi wants it.
 type watch struct{ *node.Watch }
 

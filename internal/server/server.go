@@ -76,7 +76,7 @@ func Start(c Config) (*Server, error) {
 		grpc: grpcapi.New(grpcapi.Config{
 			Logger: c.Logger, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
 			KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
-			NoClearOnDisconnect: c.NoClearOnDisconnect,
+			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version,
 		}),
 	}
 	s.tasks.Go(func() { s.fail(s.sessions.ServeListener(context.Background(), s.port.Native())) })

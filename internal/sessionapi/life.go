@@ -125,6 +125,18 @@ func (l *life) heard(number uint64, read clock.Instant) {
 	l.number, l.read, l.pending = number, read, true
 }
 
+// lastHeard returns how long ago the newest sign of life was read.
+func (l *life) lastHeard() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := clock.Now()
+	heard := now.Sub(l.confirmed)
+	if l.pending {
+		heard = min(heard, now.Sub(l.read))
+	}
+	return heard
+}
+
 // unanswered reports whether a keep-alive waits for its answer.
 func (l *life) unanswered() bool {
 	l.mu.Lock()

@@ -58,7 +58,7 @@ type Server struct {
 	mu sync.Mutex // guards what follows; nothing waits under it
 	// talking are the conversations that have a session; silent the carriers
 	// that nobody has said hello on yet, oldest first.
-	talking map[*conversation]struct{}
+	talking map[attachment]*conversation
 	silent  list.List
 	leader  *ldlmv2.Leader
 	goAway  *ldlmv2.GoAway
@@ -88,7 +88,7 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, log: config.Logger, leader: config.Leader,
-		talking: map[*conversation]struct{}{},
+		talking: map[attachment]*conversation{},
 	}
 	s.ending, s.endAll = context.WithCancel(context.Background())
 	return s
@@ -154,7 +154,7 @@ func (s *Server) SetLeader(l *ldlmv2.Leader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leader = l
-	for c := range s.talking {
+	for _, c := range s.talking {
 		c.tellLeader(l)
 	}
 }
@@ -167,7 +167,7 @@ func (s *Server) Drain(reason string) {
 	defer s.mu.Unlock()
 	s.goAway = &ldlmv2.GoAway{Reason: reason}
 	s.draining.Store(true)
-	for c := range s.talking {
+	for _, c := range s.talking {
 		c.tellGoAway(s.goAway)
 	}
 }
@@ -178,7 +178,7 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	var carriers []Carrier
-	for c := range s.talking {
+	for _, c := range s.talking {
 		carriers = append(carriers, c.carrier)
 	}
 	for e := s.silent.Front(); e != nil; e = e.Next() {
@@ -220,7 +220,7 @@ func (s *Server) greet(c Carrier) (heard func()) {
 func (s *Server) enter(c *conversation) *ldlmv2.Leader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.talking[c] = struct{}{}
+	s.talking[c.attachment()] = c
 	if s.goAway != nil {
 		c.tellGoAway(s.goAway)
 	}
@@ -230,5 +230,36 @@ func (s *Server) enter(c *conversation) *ldlmv2.Leader {
 func (s *Server) leave(c *conversation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.talking, c)
+	if at := c.attachment(); s.talking[at] == c {
+		delete(s.talking, at)
+	}
+}
+
+// attachment names a connection of a session.
+type attachment struct {
+	session lock.SessionNumber
+	number  uint64
+}
+
+func (c *conversation) attachment() attachment {
+	return attachment{c.link.Session(), c.link.Number()}
+}
+
+// LastHeard returns how long ago the client last gave a sign of life, on the
+// connection of that number of a session; false if it is not one of this server.
+func (s *Server) LastHeard(session lock.SessionNumber, number uint64) (time.Duration, bool) {
+	s.mu.Lock()
+	c := s.talking[attachment{session, number}]
+	s.mu.Unlock()
+	if c == nil {
+		return 0, false
+	}
+	return c.life.lastHeard(), true
+}
+
+// Leader returns who leads.
+func (s *Server) Leader() *ldlmv2.Leader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leader
 }

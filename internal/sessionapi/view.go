@@ -68,10 +68,12 @@ func BlockerOf(b *lock.Blocker, self bool) *ldlmv2.Blocker {
 	return m
 }
 
-// SessionOf describes a session.
+// SessionOf describes a session. When its client was last heard is not in the
+// table: -1.
 func SessionOf(v *lock.SessionView) *ldlmv2.Session {
 	return &ldlmv2.Session{
-		Session: uint64(v.Number), Client: InfoOf(v.Info), TtlUs: int64(v.TTL), Attached: v.Attached,
+		LastHeardUs: -1,
+		Session:     uint64(v.Number), Client: InfoOf(v.Info), TtlUs: int64(v.TTL), Attached: v.Attached,
 		LeftUs: int64(v.Left), Holds: uint32(v.Holds), Waits: uint32(v.Waits), AgeUs: int64(v.Age), Value: v.Value,
 	}
 }

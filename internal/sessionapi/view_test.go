@@ -55,7 +55,7 @@ func TestSessionOf(t *testing.T) {
 	same(t, SessionOf(&lock.SessionView{
 		Number: 1, Info: anInfo, TTL: 2, Attached: true, Left: -1, Age: 3, Holds: 4, Waits: 5, Value: []byte("v"),
 	}), &ldlmv2.Session{
-		Session: 1, Client: aClient, TtlUs: 2, Attached: true, LeftUs: -1, AgeUs: 3, Holds: 4, Waits: 5, Value: []byte("v"),
+		Session: 1, Client: aClient, TtlUs: 2, Attached: true, LeftUs: -1, AgeUs: 3, Holds: 4, Waits: 5, Value: []byte("v"), LastHeardUs: -1,
 	})
 }
 
