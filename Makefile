@@ -88,6 +88,10 @@ tidy-check: ## Fail on unformatted code and on go.mod files that are not tidy.
 gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Generate code from the .proto files.
 	$(BIN)/buf generate
 
+.PHONY: docs
+docs: ## Write the documents that are made from the code.
+	$(GO) run ./cmd/ldlm config template --format markdown > docs/configuration.md
+
 .PHONY: baseline
 baseline: $(BIN)/buf ## Make the present wire the one that later changes are compared with.
 	$(BIN)/buf build --exclude-source-info -o api/baseline.binpb

@@ -45,3 +45,26 @@ func TestMatch(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has a copy sees the passwords that are put in the place of others.
+func TestReplace(t *testing.T) {
+	p := auth.NewPasswords("old")
+	shared := p
+	for _, c := range []struct {
+		passwords []string
+		good, bad string
+	}{
+		{[]string{"old", "fresh"}, "old", ""},
+		{[]string{"old", "fresh"}, "fresh", ""},
+		{[]string{"", "fresh"}, "fresh", "old"},
+		{[]string{"old"}, "old", "fresh"},
+	} {
+		p.Replace(c.passwords...)
+		if !shared.Required() || !shared.Match(c.good) || shared.Match(c.bad) {
+			t.Errorf("after %q: %q matches: %v, %q matches: %v", c.passwords, c.good, shared.Match(c.good), c.bad, shared.Match(c.bad))
+		}
+	}
+	if p.Replace(); shared.Required() || shared.Match("old") {
+		t.Error("no passwords are left, but one is asked for")
+	}
+}

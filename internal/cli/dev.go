@@ -116,7 +116,7 @@ func (d *dev) run(p *Process) error {
 		return startError(err)
 	}
 	d.print(p.Stdout)
-	return waitServer(server, log, signals)
+	return waitServer(server, log, signals, nil, nil)
 }
 
 // server makes the settings of the server from the few that there are.

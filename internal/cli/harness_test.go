@@ -156,6 +156,7 @@ func call(t *testing.T, program func(Process) int, env environment, args ...stri
 type running struct {
 	stdout, stderr *output
 	signals        chan os.Signal
+	hangups        chan os.Signal
 	stopped        chan struct{}
 	code           int    // once stopped is closed
 	dir            string // TMPDIR
@@ -165,11 +166,12 @@ type running struct {
 func start(t *testing.T, program func(Process) int, env environment, args ...string) *running {
 	t.Helper()
 	r := &running{
-		stdout: newOutput(), stderr: newOutput(), signals: make(chan os.Signal, 2), stopped: make(chan struct{}), dir: shortDir(t),
+		stdout: newOutput(), stderr: newOutput(), signals: make(chan os.Signal, 2), hangups: make(chan os.Signal), stopped: make(chan struct{}), dir: shortDir(t),
 	}
 	p := Process{
 		Args: args, Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.stderr, Getenv: env.in(r.dir), Environ: env.list,
-		Notify: func() (<-chan os.Signal, func()) { return r.signals, func() {} },
+		Notify:  func() (<-chan os.Signal, func()) { return r.signals, func() {} },
+		Hangups: func() (<-chan os.Signal, func()) { return r.hangups, func() {} },
 	}
 	go func() {
 		defer close(r.stopped)

@@ -19,7 +19,7 @@ func Ldlm(p Process) int {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newServer(&p), newDev(&p), newVersion(&p))
+	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newVersion(&p))
 	return p.run(root)
 }
 

@@ -27,6 +27,9 @@ type Process struct {
 	// Notify returns the signals that ask the process to end, from now on until
 	// stop is called. Without it they end the process as the system does.
 	Notify func() (signals <-chan os.Signal, stop func())
+	// Hangups returns the signals that ask a server to read its configuration
+	// again, from now on until stop is called. Nil: there are none.
+	Hangups func() (signals <-chan os.Signal, stop func())
 }
 
 // System is the process that this program runs in.
@@ -34,7 +37,7 @@ func System() Process {
 	return Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdinIsTerminal: isTerminal(os.Stdin), StdoutIsTerminal: isTerminal(os.Stdout), StderrIsTerminal: isTerminal(os.Stderr),
-		Getenv: os.Getenv, Environ: os.Environ, Notify: notify,
+		Getenv: os.Getenv, Environ: os.Environ, Notify: notify, Hangups: hangups,
 	}
 }
 
@@ -44,5 +47,19 @@ func notify() (<-chan os.Signal, func()) {
 	const enough = 2 // the first begins the end, the second makes it short
 	signals := make(chan os.Signal, enough)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	return signals, func() { signal.Stop(signals) }
+}
+
+// hangups returns what Hangups does; no signals, if there are none.
+func (p *Process) hangups() (<-chan os.Signal, func()) {
+	if p.Hangups == nil {
+		return nil, func() {}
+	}
+	return p.Hangups()
+}
+
+func hangups() (<-chan os.Signal, func()) {
+	signals := make(chan os.Signal, 1) // what comes while one is worked on is one more
+	signal.Notify(signals, syscall.SIGHUP)
 	return signals, func() { signal.Stop(signals) }
 }

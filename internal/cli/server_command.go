@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,30 +125,50 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	}
 	signals, stop := p.Notify()
 	defer stop()
-	log := slog.New(logHandler(p, settings.LogFormat, settings.LogLevel))
-	socket, err := openSocket(log, config.SocketFile(settings.IPCSocketFile, p.Getenv))
-	if err != nil {
-		return startError(fmt.Errorf("server.New() error creating server: %w", err))
+	hangups, stop := p.hangups()
+	defer stop()
+	level := &slog.LevelVar{}
+	level.Set(settings.LogLevel.Level())
+	c := ServerConfig{
+		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: slog.New(logHandler(p, settings.LogFormat, level)),
 	}
-	listener, err := listenTCP(ctx, settings.ListenAddress)
+	server, err := openServer(ctx, p, c)
 	if err != nil {
-		if socket != nil {
-			socket.Close()
-		}
-		return startError(fmt.Errorf("net.Run() error starting server: %w", err))
+		return startError(err)
 	}
-	server, err := StartServer(ServerConfig{
-		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: log, Listener: listener, Socket: socket,
-	})
-	if err != nil {
-		return startError(fmt.Errorf("server.New() error creating server: %w", err))
-	}
-	greet(log, server.Addr(), &settings)
+	greet(c.Logger, server.Addr(), &settings)
 	if binding.Origin("password").Source == config.FromFlag {
-		log.Warn("The password was given as a flag, which every list of processes shows: " +
-			"use password_file, or LDLM_PASSWORD")
+		c.Logger.Warn("The password was given as a flag, which every list of processes shows: use password_file, or LDLM_PASSWORD")
 	}
-	return waitServer(server, log, signals)
+	r := &reloader{binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords}
+	return waitServer(server, c.Logger, signals, hangups, r.reload)
+}
+
+// openServer takes socket and port, and starts a server on them.
+func openServer(ctx context.Context, p *Process, c ServerConfig) (*Server, error) {
+	var err error
+	if c.Socket, err = openSocket(c.Logger, config.SocketFile(c.Settings.IPCSocketFile, p.Getenv)); err != nil {
+		return nil, fmt.Errorf("server.New() error creating server: %w", err)
+	}
+	if c.Listener, err = listenTCP(ctx, c.Settings.ListenAddress); err != nil {
+		if c.Socket != nil {
+			c.Socket.Close()
+		}
+		return nil, fmt.Errorf("net.Run() error starting server: %w", withCulprit(ctx, c.Settings.ListenAddress, err))
+	}
+	server, err := StartServer(c)
+	if err != nil {
+		return nil, fmt.Errorf("server.New() error creating server: %w", err)
+	}
+	return server, nil
+}
+
+// withCulprit adds to an error of listening who has the port.
+func withCulprit(ctx context.Context, address string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return fmt.Errorf("%w\n%s is in use; %s", err, address, whoAnswers(ctx, address))
 }
 
 // greet logs what the server is, and what about it may surprise.
@@ -178,14 +199,21 @@ func listenTCP(ctx context.Context, address string) (net.Listener, error) {
 	return c.Listen(ctx, "tcp", address)
 }
 
-// waitServer ends a server when a signal says so, or when it cannot go on. A
-// second signal does not wait for anybody: the process is to exit at once.
-func waitServer(s *Server, log *slog.Logger, signals <-chan os.Signal) error {
+// waitServer ends a server when a signal says so, or when it cannot go on, and
+// calls reload at each hangup until then. A second signal does not wait for
+// anybody: the process is to exit at once.
+func waitServer(s *Server, log *slog.Logger, signals, hangups <-chan os.Signal, reload func()) error {
 	var failed error
-	select {
-	case <-signals:
-	case <-s.Failed():
-		failed = startError(fmt.Errorf("the server cannot go on: %w", s.Err()))
+	for waiting := true; waiting; {
+		select {
+		case <-hangups:
+			reload()
+			continue
+		case <-signals:
+		case <-s.Failed():
+			failed = startError(fmt.Errorf("the server cannot go on: %w", s.Err()))
+		}
+		waiting = false
 	}
 	log.Warn("Shutting down...")
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)

@@ -83,7 +83,8 @@ func TestPortInUse(t *testing.T) {
 	taken := takePort(t).Addr().String()
 	r := start(t, LdlmServer, nil, "-l", taken)
 	got := r.wait()
-	want := "net.Run() error starting server: listen tcp " + taken + ": bind: address already in use\n"
+	want := "net.Run() error starting server: listen tcp " + taken + ": bind: address already in use\n" +
+		taken + " is in use; whoever has it is no ldlm that answers\n"
 	if got.code != 1 || got.stdout != "" || !strings.HasSuffix(got.stderr, want) {
 		t.Errorf("exit code %d, stdout %q, stderr\n%swant\n%s", got.code, got.stdout, got.stderr, want)
 	}
@@ -216,6 +217,16 @@ func TestNoClearOnDisconnect(t *testing.T) {
 		if got := lockTool(t, r, "list").stdout; got != strings.ReplaceAll(want, "%s", key) {
 			t.Errorf("with %q the locks are %q", args, got)
 		}
+	}
+}
+
+// The culprit of a port that is taken is named, if it says who it is.
+func TestPortOfAnotherServer(t *testing.T) {
+	address := startServer(t, nil).address(t)
+	got := start(t, LdlmServer, nil, "-l", address).wait()
+	want := address + " is in use; another ldlm answers there, version " + currentBuild().version + "\n"
+	if got.code != 1 || !strings.HasSuffix(got.stderr, want) {
+		t.Errorf("exit code %d, stderr\n%swant\n%s", got.code, got.stderr, want)
 	}
 }
 

@@ -102,3 +102,28 @@ func (b *Binding) lookup(name string) *option {
 	}
 	return nil
 }
+
+// Reload loads settings anew, as Load did for those of this binding: under the
+// same flags, with what the file and the environment have now. The settings
+// must point to a struct of the same type. This binding stays what it was.
+func (b *Binding) Reload(settings any, getenv func(string) string) (*Binding, error) {
+	again := Bind(pflag.NewFlagSet("", pflag.ContinueOnError), settings)
+	for o, text := range b.flagged() {
+		if err := again.flags.Set(o.flag.Name, text); err != nil {
+			panic(fmt.Sprintf("config: %s does not take its own text %q", o.flag.Name, text))
+		}
+	}
+	return again, again.Load(getenv)
+}
+
+// Changed returns the names of the settings that have other values in another
+// binding of the same struct.
+func (b *Binding) Changed(other *Binding) []string {
+	var names []string
+	for _, o := range b.options {
+		if p := other.lookup(o.flag.Name); p != nil && p.flag.Value.String() != o.flag.Value.String() {
+			names = append(names, o.flag.Name)
+		}
+	}
+	return names
+}

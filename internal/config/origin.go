@@ -40,7 +40,7 @@ type Origin struct {
 	Source Source
 	// Name is that of the file, of the variable or of the flag.
 	Name string
-	// Line of the file, counted from 1.
+	// Line of the file, counted from 1; 0 is the whole file.
 	Line int
 }
 
@@ -50,7 +50,10 @@ func (o Origin) String() string {
 	case FromDefault:
 		return o.Source.String()
 	case FromFile:
-		return fmt.Sprintf("%s %s:%d", o.Source, o.Name, o.Line)
+		if o.Line > 0 {
+			return fmt.Sprintf("%s %s:%d", o.Source, o.Name, o.Line)
+		}
+		fallthrough
 	default:
 		return o.Source.String() + " " + o.Name
 	}
@@ -86,13 +89,26 @@ func (b *Binding) Settings() []Setting {
 			continue
 		}
 		s := Setting{Name: o.flag.Name, Text: o.flag.Value.String(), Origin: o.origin}
-		if o.secret && s.Text != "" {
-			s.Text = masked
+		if o.secret {
+			s.Text, s.Origin = b.mask(o)
 		}
 		s.value = typed(o.flag.Value.Type(), s.Text)
 		all = append(all, s)
 	}
 	return all
+}
+
+// mask hides a secret. One that is kept in a file of its own is that file's.
+func (b *Binding) mask(o *option) (text string, from Origin) {
+	kept := b.lookup(o.flag.Name + "_file")
+	switch {
+	case o.flag.Value.String() != "":
+		return masked, o.origin
+	case kept != nil && kept.flag.Value.String() != "":
+		return masked, Origin{Source: FromFile, Name: kept.flag.Value.String()}
+	default:
+		return "", o.origin
+	}
 }
 
 // typed returns a value as JSON has it, from the text of a flag of that kind.

@@ -19,10 +19,11 @@ const (
 	YAML        Format = "yaml"
 	JSON        Format = "json"
 	Environment Format = "env"
+	Markdown    Format = "markdown" // the reference, which is for people
 )
 
-// Formats returns all formats of templates.
-func Formats() []Format { return []Format{YAML, JSON, Environment} }
+// Formats returns all formats.
+func Formats() []Format { return []Format{YAML, JSON, Environment, Markdown} }
 
 // Template writes the settings in force down so that they can be read again:
 // whole, secrets included. args are the arguments of the program, which the head
@@ -35,8 +36,10 @@ func (b *Binding) Template(f Format, args []string) (string, error) {
 		return b.jsonTemplate(), nil
 	case Environment:
 		return b.envTemplate(args), nil
+	case Markdown:
+		return b.Reference(), nil
 	default:
-		return "", fmt.Errorf("there is no format %q; choose one of %v", string(f), Formats())
+		return "", fmt.Errorf("there is no format %q; there are %v", string(f), Formats())
 	}
 }
 

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ldlm-io/ldlm/internal/config"
+)
+
+func newConfig(p *Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Show, check and write the configuration of a server",
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newConfigView(p), newConfigValidate(p), newConfigTemplate(p))
+	return c
+}
+
+// misconfigured ends a command whose configuration is not good, as a server ends.
+func misconfigured(err error) error {
+	return &exitError{code: exitFailure, err: fmt.Errorf("error parsing configuration: %w", err)}
+}
+
+func newConfigView(p *Process) *cobra.Command {
+	var settings config.Server
+	c := &cobra.Command{
+		Use:   "view [flags of the server]",
+		Short: "Show what a server would do with these flags, this environment and this file, and where each value is from",
+		Args:  noArgs,
+	}
+	binding := config.Bind(c.Flags(), &settings)
+	_ = c.Flags().MarkHidden("version") // there is such a flag
+	format := c.Flags().StringP("output", "o", "table", "table or json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *format != "table" && *format != "json" {
+			return misused(c, fmt.Errorf("there is no output %q; there are table and json", *format))
+		}
+		if err := binding.Load(p.Getenv); err != nil {
+			return misconfigured(err)
+		}
+		return printSettings(p.Stdout, binding.Settings(), *format)
+	}
+	return c
+}
+
+func printSettings(w io.Writer, settings []config.Setting, format string) error {
+	if format == "table" {
+		_, err := io.WriteString(w, config.View(settings))
+		return err
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(settings)
+}
+
+// newDefaults binds the settings of a server that is told nothing.
+func newDefaults() (*config.Binding, *config.Server) {
+	var settings config.Server
+	return config.Bind(pflag.NewFlagSet("", pflag.ContinueOnError), &settings), &settings
+}
+
+func newConfigValidate(p *Process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a configuration file, and the files that it names, without starting a server",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return misused(c, fmt.Errorf("takes one file, but was given %d", len(args)))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			binding, settings := newDefaults()
+			err := binding.LoadFile(args[0])
+			if err == nil {
+				err = settings.Validate()
+			}
+			if err != nil {
+				return misconfigured(err)
+			}
+			set := 0
+			for _, s := range binding.Settings() {
+				if s.Origin.Source == config.FromFile && s.Origin.Line > 0 {
+					set++
+				}
+			}
+			_, err = fmt.Fprintf(p.Stdout, "%s is good: it sets %d of %d options\n", args[0], set, len(binding.Settings())-1)
+			return err
+		},
+	}
+}
+
+func newConfigTemplate(p *Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "template",
+		Short: "Write a configuration with all defaults, to begin with",
+		Long: "Write a configuration with all defaults, to begin with.\n" +
+			"What is in force instead: ldlm server --print_yaml_template, or --print_env_template.",
+		Args: noArgs,
+	}
+	format := c.Flags().String("format", string(config.YAML), "yaml, json, env, or markdown for the reference")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		binding, _ := newDefaults()
+		text, err := binding.Template(config.Format(*format), p.Args)
+		if err != nil {
+			return misused(c, err)
+		}
+		_, err = io.WriteString(p.Stdout, text)
+		return err
+	}
+	return c
+}

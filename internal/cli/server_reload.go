@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/config"
+)
+
+// live are the settings that take effect while the server runs.
+var live = []string{"log_level", "password", "password_file"}
+
+// A reloader reads the configuration of a running server again. It is for one
+// goroutine.
+type reloader struct {
+	binding   *config.Binding // as the server was started
+	getenv    func(string) string
+	log       *slog.Logger
+	level     *slog.LevelVar
+	passwords auth.Passwords
+}
+
+// reload takes over what may change, or changes nothing and says why.
+func (r *reloader) reload() {
+	var settings config.Server
+	now, err := r.binding.Reload(&settings, r.getenv)
+	if err == nil {
+		err = checkNotBuilt(&settings)
+	}
+	var passwords []string
+	if err == nil {
+		passwords, err = settings.Passwords()
+	}
+	if err == nil && len(passwords) == 0 && r.passwords.Required() {
+		err = errors.New("there is no password any more, and a server that has asked for one does not stop to while it runs: restart it")
+	}
+	if err != nil {
+		r.log.Error("The configuration cannot be read again; nothing has changed", "error", err)
+		return
+	}
+	r.level.Set(settings.LogLevel.Level())
+	r.passwords.Replace(passwords...)
+	r.log.Warn("The configuration was read again", "log_level", settings.LogLevel, "passwords", len(passwords))
+	waiting := slices.DeleteFunc(r.binding.Changed(now), func(name string) bool { return slices.Contains(live, name) })
+	if len(waiting) > 0 {
+		r.log.Warn("Some settings have changed that take effect at the next start", "settings", waiting)
+	}
+}

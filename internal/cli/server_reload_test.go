@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+)
+
+// startPlain runs ldlm-server in this process with these arguments alone, until
+// the test ends.
+func startPlain(t *testing.T, env environment, args ...string) *running {
+	t.Helper()
+	r := start(t, LdlmServer, env, args...)
+	t.Cleanup(func() {
+		select {
+		case r.signals <- syscall.SIGTERM:
+		default: // it was told before
+		}
+		<-r.stopped
+	})
+	return r
+}
+
+// overwrite changes a file of the test.
+func overwrite(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	secrets := write(t, "secrets", "old\n")
+	settings := "listen_address: 127.0.0.1:0\npassword_file: " + secrets + "\n"
+	path := write(t, "ldlm.yaml", settings+"log_level: info\n")
+	r := startPlain(t, nil, "-c", path)
+	client, _ := dialV1(t, r.address(t))
+	try := func(password string) codes.Code {
+		ctx := metadata.AppendToOutgoingContext(context.WithoutCancel(t.Context()), "authorization", password)
+		_, err := client.TryLock(ctx, &ldlmv1.TryLockRequest{Name: "a"})
+		return status.Code(err)
+	}
+	times := 0
+	reload := func(line string) {
+		t.Helper()
+		r.hangups <- syscall.SIGHUP
+		times++
+		r.stderr.awaitCount(t, line, times)
+	}
+	const done, failed = "The configuration was read again", "The configuration cannot be read again"
+
+	if try("old") != codes.OK || try("fresh") != codes.Unauthenticated {
+		t.Error("the password of the file is not the one that is good")
+	}
+	overwrite(t, secrets, "old\nfresh\n")
+	overwrite(t, path, settings+"log_level: debug\nshards: 3\n")
+	reload(done)
+	wantLog(t, r.stderr.await(t, "take effect at the next start"), "WARN", done, "passwords", 2.0, "log_level", "debug")
+	if !strings.Contains(r.stderr.String(), `"settings":["shards"]`) {
+		t.Errorf("that shards waits is not said:\n%s", r.stderr)
+	}
+	if try("old") != codes.OK || try("fresh") != codes.OK {
+		t.Error("both passwords should be good")
+	}
+	r.stderr.await(t, `"level":"DEBUG"`)
+	overwrite(t, secrets, "fresh\n")
+	reload(done)
+	if try("old") != codes.Unauthenticated || try("fresh") != codes.OK {
+		t.Error("the new password alone should be good")
+	}
+
+	times = 0
+	for _, text := range []string{settings + "log_level: loud\n", "listen_address: 127.0.0.1:0\n", settings + "tls_cert: x\n", "{", settings + "shardz: 1"} {
+		overwrite(t, path, text)
+		reload(failed)
+		if try("old") != codes.Unauthenticated || try("fresh") != codes.OK {
+			t.Errorf("after %q that could not be read something has changed", text)
+		}
+	}
+	if got := r.stop(syscall.SIGTERM); got.code != 0 || strings.Contains(got.stderr, "fresh") {
+		t.Errorf("exit code %d, log\n%s", got.code, got.stderr)
+	}
+}
+
+// The signal itself, in a process of its own.
+func TestHangup(t *testing.T) {
+	c := spawn(t, "ldlm-server", "-l", "127.0.0.1:0")
+	c.stderr.await(t, "Server runs")
+	if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	c.stderr.await(t, "The configuration was read again")
+	if code := c.signal(t, syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestPasswordAsFlag(t *testing.T) {
+	const text = "The password was given as a flag"
+	for _, c := range []struct {
+		env  environment
+		args []string
+		want bool
+	}{
+		{nil, []string{"--password=swordfish"}, true},
+		{environment{"LDLM_PASSWORD": "swordfish"}, nil, false},
+		{environment{"LDLM_PASSWORD_FILE": write(t, "secret", "swordfish")}, nil, false},
+	} {
+		r := startServer(t, c.env, c.args...)
+		r.address(t)
+		got := r.stop(syscall.SIGTERM).stderr
+		if strings.Contains(got, text) != c.want || strings.Contains(got, "swordfish") {
+			t.Errorf("%v %v: log\n%s", c.env, c.args, got)
+		}
+	}
+}
+
+func TestPasswordFileThatIsNone(t *testing.T) {
+	for _, path := range []string{"/nowhere", t.TempDir(), "/dev/null", write(t, "x", "\n\n"), write(t, "y", "a\x00b")} {
+		got := call(t, LdlmServer, environment{"LDLM_PASSWORD_FILE": path}, "-l", "127.0.0.1:0")
+		if got.code != 1 || !strings.HasPrefix(got.stderr, "error parsing configuration: password_file: ") || !strings.Contains(got.stderr, path) {
+			t.Errorf("%s: got %+v", path, got)
+		}
+	}
+}
