@@ -107,7 +107,7 @@ var table = []row{
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
-			"internal/redisapi", "internal/journal/raftlog", "internal/wire", "api/v2",
+			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "api/v2",
 		},
 		wiring: []string{"server", "dev"},
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
@@ -204,6 +204,10 @@ var table = []row{
 		own:    []string{"internal/lock"},
 		values: []string{"internal/lock"},
 		why:    "as grpcapi, on the unix socket of ldlm-lock",
+	},
+	{
+		pkg: "internal/statefile",
+		why: "reads what version 1 wrote; what becomes of it is for others to say",
 	},
 	{
 		pkg:     "internal/redisapi",
