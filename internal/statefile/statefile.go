@@ -47,6 +47,7 @@ type Error struct {
 	Text   string
 }
 
+// Error says where and what.
 func (e *Error) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Text) }
 
 // Read reads a file to its end. An empty one has no grants. Errors are those of
