@@ -103,7 +103,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config", "internal/adminsock", "internal/child", "internal/document"},
+		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document"},
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
@@ -143,7 +143,7 @@ var table = []row{
 		why:    "frames to commands and back; it sees the node through a small interface of its own",
 	},
 	{
-		pkg:     "internal/child",
+		pkg:     "internal/supervise",
 		modules: []string{sys},
 		why:     "runs a program and leaves nothing of it behind; it does not know what a lock is",
 	},
@@ -190,7 +190,6 @@ var table = []row{
 		own:     []string{"api/v1", "internal/lockv1", "internal/lock", "internal/journal"},
 		values:  []string{"internal/lock", "internal/journal"},
 		modules: []string{protobuf},
-		later:   true,
 		why:     "as grpcapi, in HTTP and JSON",
 	},
 	{
