@@ -87,6 +87,20 @@ var table = []row{
 		why:     "a server for users' tests, on a network in memory that drops what a test wants dropped",
 	},
 	{
+		pkg:     "examples",
+		testing: true,
+		why:     "runs the examples; they are programs to it",
+	},
+	{
+		pkg: "examples/internal/stage",
+		why: "starts and kills processes; no example needs it for its locks",
+	},
+	{
+		pkg: "examples/*",
+		own: []string{".", "client", "examples/internal/stage"},
+		why: "an example has what every user has: the public packages, and a stage for its proof",
+	},
+	{
 		pkg:     "api/v1",
 		modules: []string{grpc, protobuf},
 		why:     "generated; nothing by hand",

@@ -20,6 +20,7 @@ func Ldlm(p Process) int {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newVersion(&p))
+	root.AddCommand(newLock(&p), newGuard())
 	return p.run(root)
 }
 

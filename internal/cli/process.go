@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/ldlm-io/ldlm/internal/supervise"
 )
 
 // A Process is what a command sees of the process that it runs in.
@@ -30,14 +32,26 @@ type Process struct {
 	// Hangups returns the signals that ask a server to read its configuration
 	// again, from now on until stop is called. Nil: there are none.
 	Hangups func() (signals <-chan os.Signal, stop func())
+	// Foreground says that a terminal delivers signals to this process and to
+	// those that share its group.
+	Foreground bool
+	// Signals returns the signals that are meant for a child as well, from now on
+	// until stop is called. Nil: those of Notify.
+	Signals func() (signals <-chan os.Signal, stop func())
+	// Guardian is the command line of a guardian of children; empty: none.
+	Guardian []string
 }
 
 // System is the process that this program runs in.
 func System() Process {
+	foreground := supervise.HasTerminal()
 	return Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdinIsTerminal: isTerminal(os.Stdin), StdoutIsTerminal: isTerminal(os.Stdout), StderrIsTerminal: isTerminal(os.Stderr),
 		Getenv: os.Getenv, Environ: os.Environ, Notify: notify, Hangups: hangups,
+		Foreground: foreground,
+		Signals:    func() (<-chan os.Signal, func()) { return childSignals(foreground) },
+		Guardian:   guardian(),
 	}
 }
 

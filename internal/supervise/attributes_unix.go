@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package child
+package supervise
 
 import "syscall"
 

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package child
+package supervise
 
 import (
 	"os"
@@ -33,6 +33,17 @@ func Broken() []os.Signal { return []os.Signal{syscall.SIGPIPE} }
 
 // IsStop reports whether a signal asks the process to stop for a while.
 func IsStop(s os.Signal) bool { return s == syscall.SIGTSTP }
+
+// Ends reports whether a signal ends a process that does nothing about it, because
+// somebody wants it to end.
+func Ends(s os.Signal) bool {
+	switch s {
+	case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT:
+		return true
+	default:
+		return false
+	}
+}
 
 // FromTerminal reports whether a signal is one that a terminal delivers to all of
 // its foreground, so that a child there has it already.

@@ -1,4 +1,4 @@
-package child
+package supervise
 
 // A process is what the system's table says of one.
 type process struct {

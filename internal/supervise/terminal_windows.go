@@ -1,4 +1,4 @@
-package child
+package supervise
 
 import (
 	"errors"
@@ -16,6 +16,9 @@ func Broken() []os.Signal { return nil }
 
 // IsStop reports whether a signal asks the process to stop for a while.
 func IsStop(os.Signal) bool { return false }
+
+// Ends reports whether a signal ends a process that does nothing about it.
+func Ends(os.Signal) bool { return true }
 
 // FromTerminal reports whether a signal is one that a child has already.
 func FromTerminal(os.Signal) bool { return true }

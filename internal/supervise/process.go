@@ -1,7 +1,8 @@
-package child
+package supervise
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -87,6 +88,14 @@ func (p *Process) run(cmd *exec.Cmd, started chan<- error) {
 
 // ID is the number of the process that was started.
 func (p *Process) ID() int { return p.pid }
+
+// String names all of the child.
+func (p *Process) String() string {
+	if p.foreground {
+		return fmt.Sprintf("process %d and what it started", p.pid)
+	}
+	return fmt.Sprintf("process group %d", p.pid)
+}
 
 // Done is closed when the process that was started has ended. Others of its
 // group may live: see [Process.Rest].

@@ -1,4 +1,4 @@
-// Package child runs a program for as long as something is true, and sees that
+// Package supervise runs a program for as long as something is true, and sees that
 // nothing of it is left afterwards.
 //
 // A child is a program with all that it starts: its process group or, where it
@@ -16,4 +16,4 @@
 //
 // It does not know why a child has to stop. Who starts one decides, and says so
 // in time.
-package child
+package supervise

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/internal/supervise"
+)
+
+const (
+	// impatience is how long somebody waits before they want to know for whom.
+	impatience = time.Second
+	// lookPatience bounds how long that may take to find out.
+	lookPatience = 2 * time.Second
+)
+
+// acquire takes the locks. A signal ends the wait: a grant that comes in the same
+// moment is given back.
+func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
+	type result struct {
+		lock *ldlm.Lock
+		err  error
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan result, 1)
+	go func() {
+		lock, err := h.client.LockAll(ctx, h.names, h.lockOptions()...)
+		done <- result{lock, err}
+	}()
+	curious := time.NewTimer(impatience)
+	defer curious.Stop()
+	for {
+		select {
+		case r := <-done:
+			if r.err == nil && ctx.Err() != nil {
+				h.release(ctx, r.lock)
+				r.err = ctx.Err()
+			}
+			return r.lock, h.explain(ctx, r.err)
+		case <-curious.C:
+			if h.p.StderrIsTerminal && !h.quiet {
+				go h.tellWait(ctx) // it ends with ctx, and the client waits for its questions
+			}
+		case s := <-h.signals:
+			switch {
+			case supervise.IsStop(s):
+				_ = supervise.Suspend()
+			case ctx.Err() != nil:
+				return nil, &exitError{code: signalCode(s)}
+			default:
+				cancel(&signalError{s})
+			}
+		}
+	}
+}
+
+// explain says why the lock was not acquired, and what to do next.
+func (h *holder) explain(ctx context.Context, err error) error {
+	held := (*ldlm.HeldError)(nil)
+	if err == nil || ctx.Err() != nil || !errors.As(err, &held) {
+		return h.advise(ctx, err)
+	}
+	return &exitError{code: h.conflictCode, err: errors.New(h.contention(ctx, held))}
+}
+
+// noteWait remembers the place in the queue.
+func (h *holder) noteWait(w ldlm.Wait) {
+	select {
+	case h.place <- w.Ahead:
+	default: // of an earlier wait
+	}
+}
+
+// tellWait says for whom somebody waits.
+func (h *holder) tellWait(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	var ahead int
+	select {
+	case ahead = <-h.place:
+	case <-ctx.Done():
+		return
+	}
+	text := "waiting for " + h.quoted()
+	if info, err := h.client.Admin().Get(ctx, h.names[0]); err == nil && len(h.names) == 1 && len(info.Holders) > 0 {
+		first := info.Holders[0]
+		text += fmt.Sprintf(", held by %s for %s", clientName(first.Client), shortDuration(first.Age))
+		if first.Reason != "" {
+			text += " (" + visible(first.Reason) + ")"
+		}
+	}
+	if ctx.Err() == nil {
+		h.remarks.note("%s; %d ahead in the queue", text, ahead)
+	}
+}
+
+// contention says who is in the way, in the lines that a person needs to decide
+// what to do.
+func (h *holder) contention(ctx context.Context, e *ldlm.HeldError) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "\n  %-8s %s", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(&b, "ldlm: %s %s", quoteName(e.Name), obstacle(e))
+	if e.Holder.Token != 0 && !e.Holder.Delay {
+		line("holder", "%s", clientName(e.Holder.Client))
+		if e.Holders > 1 {
+			line("", "and %d more", e.Holders-1)
+		}
+		if e.Holder.Reason != "" {
+			line("reason", "%s", visible(e.Holder.Reason))
+		}
+		line("held", "%s%s", shortDuration(e.Age), h.pulse(ctx, e.Holder))
+	}
+	if e.DelayLeft > 0 {
+		line("shut", "for another %s: its last holder was lost", shortDuration(e.DelayLeft))
+	}
+	if errors.Is(e, ldlm.ErrWaitTimeout) && e.Waiting > 0 {
+		e.Waiting-- // this one itself
+	}
+	if e.Waiting > 0 {
+		line("queue", "%d waiting (longest %s)", e.Waiting, shortDuration(e.LongestWait))
+	}
+	if e.Holder.Token != 0 && !e.Holder.Delay {
+		line("token", "%d", e.Holder.Token)
+	}
+	wait := "Wait with -w 10m"
+	if errors.Is(e, ldlm.ErrWaitTimeout) && h.waits {
+		wait = "Wait longer than " + shortDuration(h.wait)
+	}
+	fmt.Fprintf(&b, "\n%s, or look: ldlm get %s", wait, shellWord(e.Name))
+	return b.String()
+}
+
+// obstacle is what is in the way.
+func obstacle(e *ldlm.HeldError) string {
+	switch {
+	case e.Holder.Token != 0 && !e.Holder.Delay && e.Holders > 1:
+		return "is held by other clients"
+	case e.Holder.Token != 0 && !e.Holder.Delay:
+		return "is held by another client"
+	case e.DelayLeft > 0:
+		return "is shut for a while"
+	case e.Waiting > 0:
+		return "is wanted by others, who came first"
+	default:
+		return "was not free in time"
+	}
+}
+
+// pulse says how lively the session of a holder is, if it has one and that can
+// be found out.
+func (h *holder) pulse(ctx context.Context, holder ldlm.Holder) string {
+	if holder.Session == 0 {
+		if holder.LeaseLeft > 0 {
+			return ", lease ends in " + shortDuration(holder.LeaseLeft)
+		}
+		return ""
+	}
+	return h.sessionPulse(ctx, holder.Session)
+}
+
+// clientName names a client for people.
+func clientName(c ldlm.ClientInfo) string {
+	name := c.Host
+	if name == "" {
+		name = c.Remote
+	}
+	if name == "" {
+		name = "somebody"
+	}
+	if c.User != "" {
+		name = c.User + "@" + name
+	}
+	if c.PID != 0 {
+		name += fmt.Sprintf(" pid %d", c.PID)
+	}
+	if c.Program != "" {
+		name += " (" + c.Program + ")"
+	}
+	return visible(name)
+}

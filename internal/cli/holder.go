@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/internal/supervise"
+)
+
+// A holder holds locks for as long as something runs: what lock and elect are.
+type holder struct {
+	p *Process
+	*clientFlags
+	holdingOptions
+
+	client  *ldlm.Client
+	path    string // of the command
+	signals <-chan os.Signal
+	remarks *remarks
+	// place is how many are ahead in the queue: what the server said last.
+	place chan int
+}
+
+// run takes what was asked for, holds it, and gives it back.
+func (h *holder) run(ctx context.Context) (err error) {
+	if err := h.find(); err != nil {
+		return err
+	}
+	watched, stopWatching, err := h.watchPID()
+	if err != nil {
+		return err
+	}
+	defer stopWatching()
+	signals, stop := h.p.signals()
+	defer stop()
+	h.signals = signals
+	h.place = make(chan int, 1)
+	hooks := ldlm.WithHooks(ldlm.Hooks{OnWait: h.noteWait})
+	if h.client, err = h.dial(append(h.dialOptions(), hooks)...); err != nil {
+		return err
+	}
+	h.remarks = newRemarks(h.p.Stderr, h.quiet)
+	defer h.remarks.close()
+	defer h.leave()
+	for {
+		again, err := h.once(ctx, watched)
+		if !again {
+			return err
+		}
+	}
+}
+
+// once takes the lock once. It reports whether to do so again.
+func (h *holder) once(ctx context.Context, watched <-chan struct{}) (again bool, err error) {
+	lock, err := h.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	k := newKeeper(h, lock)
+	if h.runs() {
+		if k.child, err = h.start(lock); err != nil {
+			h.release(ctx, lock)
+			return false, err
+		}
+		defer k.child.Close()
+	} else {
+		k.until = watched
+		k.show()
+	}
+	k.run()
+	if !k.isLost() {
+		h.release(ctx, lock)
+	}
+	return h.again && k.isLost() && k.ended == nil, k.result()
+}
+
+// find looks for the command before anything is locked for it.
+func (h *holder) find() error {
+	if !h.runs() {
+		return nil
+	}
+	path, err := lookUp(h.argv(h.p)[0])
+	if err != nil {
+		return cannotRun(err)
+	}
+	h.path = path
+	return nil
+}
+
+// start starts the command.
+func (h *holder) start(lock *ldlm.Lock) (*supervise.Process, error) {
+	key := "LDLM_LOCK_KEY=" + lock.Key()
+	environment := append(withoutVariables(h.p.Environ(), h.dropped()...),
+		"LDLM_LOCK_NAME="+strings.Join(lock.Names(), "\n"), key,
+		"LDLM_FENCING_TOKEN="+strconv.FormatUint(lock.Token(), 10),
+		"LDLM_ADDRESS="+h.connection.Address)
+	c, err := startChild(h.p, h.path, h.argv(h.p), environment, key)
+	if err != nil {
+		return nil, cannotRun(err)
+	}
+	if c.Unguarded != nil {
+		h.remarks.warn("no guardian: if ldlm is killed, what the command has started may go on (%v)", c.Unguarded)
+	}
+	return c, nil
+}
+
+// dropped are the variables that the command does not get.
+func (h *holder) dropped() []string {
+	if h.passCredentials {
+		return nil
+	}
+	return []string{"LDLM_PASSWORD"}
+}
+
+// release gives the lock back. That it cannot is no failure: the ttl does it then.
+func (h *holder) release(ctx context.Context, lock *ldlm.Lock) {
+	if err := lock.Release(ctx); err != nil {
+		h.remarks.warn("%s is not released in order (%s); it is free after its ttl of %s at the latest",
+			h.quoted(), plainError(err), shortDuration(h.ttl))
+	}
+}
+
+// leave ends the session; a signal does not wait for that.
+func (h *holder) leave() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = h.client.Close() // the lock was released before, or is lost
+	}()
+	for {
+		select {
+		case <-closed:
+			return
+		case s := <-h.signals:
+			if !supervise.IsStop(s) {
+				return
+			}
+		}
+	}
+}
+
+// quoted is the lock in messages.
+func (h *holder) quoted() string {
+	var all []string
+	for _, name := range h.names {
+		all = append(all, strconv.Quote(name))
+	}
+	return strings.Join(all, ", ")
+}
+
+// plainError words an error of the client for people.
+func plainError(err error) string {
+	text := strings.TrimPrefix(err.Error(), "ldlm: ")
+	return strings.TrimSuffix(text, " (nothing happened)")
+}
+
+// watchPID watches the process of --while-pid.
+func (h *holder) watchPID() (<-chan struct{}, func(), error) {
+	if h.whilePID == 0 {
+		return h.p.stdinEnd(), func() {}, nil
+	}
+	w, err := supervise.Watch(h.whilePID)
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil, nil, fmt.Errorf("--while-pid: there is no process %d", h.whilePID)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("--while-pid: %w", err)
+	}
+	return w.Ended(), w.Close, nil
+}
