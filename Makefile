@@ -40,6 +40,10 @@ build: ## Build the programs into .bin/.
 test: ## Run all tests, with the race detector where it works.
 	@./scripts/test.sh $(RACE) $(TESTFLAGS)
 
+.PHONY: examples
+examples: ## Run the examples, which prove what they say.
+	$(GO) test -count=1 -v ./examples
+
 .PHONY: cover
 cover: ## Run all tests and write cover.html.
 	$(GO) test -coverprofile=cover.out -coverpkg=./... $(TESTFLAGS) ./...
