@@ -44,17 +44,17 @@ func (l *Lock) Release(ctx context.Context) error {
 	s.drop(l)
 	l.endLocked(released, ErrReleased)
 	err := s.enter(ca)
-	write := err == nil && s.link != nil && s.link.claim()
-	link := s.link
+	var d duty
+	if err == nil {
+		d = s.takeDuty()
+	}
 	open := len(l.cancels) > 0
 	s.mu.Unlock()
 
 	if open {
 		l.cancelContexts(ErrReleased)
 	}
-	if write {
-		link.write()
-	}
+	d.do(ca)
 	if err == nil {
 		err = s.awaitRelease(ca, l)
 	} else {
@@ -88,6 +88,21 @@ func (s *session) releaseLater(ctx context.Context, ca *call, l *Lock, err error
 
 // awaitRelease waits for the outcome of a release.
 func (s *session) awaitRelease(ca *call, l *Lock) error {
+	select {
+	case <-ca.signals: // there already
+	default:
+		if !s.awaitPatiently(ca) {
+			return &Error{Op: "release", Name: l.Name(), kind: ErrUnknownOutcome, cause: context.DeadlineExceeded}
+		}
+	}
+	err := ca.outcome("release", l.Name())
+	s.freeCall(ca)
+	return releaseError(err, l)
+}
+
+// awaitPatiently waits for the outcome of a release, or until patience ends: then
+// it reports false, and the call is none of the caller's business any more.
+func (s *session) awaitPatiently(ca *call) bool {
 	if ca.patience == nil {
 		ca.patience = time.NewTimer(releasePatience)
 	} else {
@@ -97,14 +112,12 @@ func (s *session) awaitRelease(ca *call, l *Lock) error {
 	case <-ca.signals:
 	case <-ca.patience.C:
 		if s.leave(ca) {
-			return &Error{Op: "release", Name: l.Name(), kind: ErrUnknownOutcome, cause: context.DeadlineExceeded}
+			return false
 		}
 		<-ca.signals
 	}
 	ca.patience.Stop()
-	err := ca.outcome("release", l.Name())
-	s.freeCall(ca)
-	return releaseError(err, l)
+	return true
 }
 
 // releaseError says what it means that a release failed.

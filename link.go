@@ -13,7 +13,8 @@ import (
 // link is one connection of a session. It knows frames and whose turn it is to
 // write; what frames mean is the session's business.
 //
-// Two goroutines belong to it, read and write; both end when it is closed. What
+// Two goroutines belong to it, read and write; both end when it is closed. Who
+// reads is said at [reading]. What
 // has to be sent is appended to outbox. Whoever appends while nobody writes,
 // writes itself, which saves a change of goroutines; what gathers meanwhile
 // goes out in one piece, by the write goroutine, so that nobody writes for
@@ -53,6 +54,8 @@ type link struct {
 	farewell bool
 	closed   bool
 
+	reading reading
+
 	// one is the frame that single operations are encoded from.
 	one ldlmv2.ClientFrame
 	ops [1]*ldlmv2.Op
@@ -70,7 +73,7 @@ func newLink(s *session, c carrier, a address) *link {
 		logger: s.logger.With("address", a.text),
 		turn:   make(chan struct{}, 1), gone: make(chan struct{}),
 		standing: make(chan struct{}), down: make(chan struct{}),
-		open: noFrame,
+		open: noFrame, reading: reading{relief: make(chan struct{}, 1)},
 	}
 }
 
@@ -130,12 +133,39 @@ func (l *link) take() []byte {
 	return batch
 }
 
-// write sends what waits, for a caller of claim. First it lets others run who
-// may have something to say too: answers come together, and whoever they wake
-// up asks next.
-func (l *link) write() {
+// duty is what falls to a caller once its call is posted: to write it, and to
+// read the answer. The zero duty is none.
+type duty struct {
+	link        *link
+	write, read bool
+}
+
+// takeDuty gives a caller the turns that nobody else has. Then do must follow
+// without the session's mutex, which is held.
+func (s *session) takeDuty() duty {
+	if s.link == nil {
+		return duty{}
+	}
+	return duty{s.link, s.link.claim(), s.link.takeTurnToRead()}
+}
+
+func (d duty) do(ca *call) {
+	if d.write {
+		d.link.write(d.read)
+	}
+	if d.read {
+		d.link.readFor(ca)
+	}
+}
+
+// write sends what waits, for a caller of claim. Unless the caller is alone, it
+// first lets others run who may have something to say too: answers come
+// together, and whoever they wake up asks next.
+func (l *link) write(alone bool) {
 	s := l.session
-	runtime.Gosched()
+	if !alone {
+		runtime.Gosched()
+	}
 	s.mu.Lock()
 	batch := l.take()
 	s.mu.Unlock()
@@ -202,13 +232,16 @@ func (l *link) drain() bool {
 // runReads is the read goroutine: it hands frames to the session until the
 // connection ends or the session has no use for it.
 func (l *link) runReads() {
-	var f ldlmv2.ServerFrame
+	f := &l.reading.frame
 	for {
-		if err := l.carrier.Receive(&f); err != nil {
+		if err := l.carrier.Receive(f); err != nil {
 			l.session.linkBroke(l, err)
 			return
 		}
-		if !l.session.handle(l, &f) {
+		if !l.session.handle(l, f) {
+			return
+		}
+		if l.mayStandBy() && !l.standBy() {
 			return
 		}
 	}

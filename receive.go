@@ -48,6 +48,7 @@ func (s *session) handle(l *link, f *ldlmv2.ServerFrame) bool {
 	}
 	var r received
 	s.readFrame(l, f, &r)
+	l.reading.note(f, s.slots.busy)
 	if s.link != nil {
 		s.link.handOver()
 	}

@@ -105,19 +105,17 @@ func (s *session) overdue() bool {
 }
 
 // begin gives a call a slot and sends it; without a link it is sent when there
-// is one. errNoSlot if there is no slot for it.
+// is one. If it falls to the caller to read the answer, that is there when begin
+// returns, unless it takes long. errNoSlot if there is no slot for it.
 func (s *session) begin(ca *call) error {
 	s.mu.Lock()
 	if err := s.enter(ca); err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	l := s.link
-	write := l != nil && l.claim()
+	d := s.takeDuty()
 	s.mu.Unlock()
-	if write {
-		l.write()
-	}
+	d.do(ca)
 	return nil
 }
 
@@ -302,6 +300,7 @@ func (s *session) shutDown() error {
 		l.farewell = true
 		l.append(&ldlmv2.ClientFrame{Close: &ldlmv2.CloseSession{}})
 		l.handOver()
+		l.attendLocked()
 	}
 	leaves := len(s.holds) > 0 || s.slots.busy > 0
 	links := s.finish(ErrClosed)
