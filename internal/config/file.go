@@ -221,7 +221,9 @@ type jsonFile struct {
 	counted int64 // this offset
 }
 
-func (j *jsonFile) fail(text string) error { return placeAt(j.data, j.tokens.InputOffset(), errors.New(text)) }
+func (j *jsonFile) fail(text string) error {
+	return placeAt(j.data, j.tokens.InputOffset(), errors.New(text))
+}
 
 // line is where the decoder is, counted from 1.
 func (j *jsonFile) line() int {

@@ -130,7 +130,7 @@ func (b *Binding) unknownField(e *entry, at Origin) error {
 			names = append(names, o.flag.Name)
 		}
 	}
-	switch near := nearest(e.name, names); {
+	switch near := Nearest(e.name, names); {
 	case b.lookup(e.name) != nil:
 		more = "only a flag or a variable says this"
 	case near != "":
@@ -173,7 +173,7 @@ func (b *Binding) check() error {
 		}
 		err := fmt.Errorf("%s must be one of %s", o.flag.Name, strings.Join(o.enum, ", "))
 		if o.origin.Source != FromFlag {
-			err = fmt.Errorf("%w\nIt is %s, from %s.", err, shown(o.flag.Value.String()), o.origin)
+			err = fmt.Errorf("%w\nit is %s, from %s", err, shown(o.flag.Value.String()), o.origin)
 		}
 		return err
 	}

@@ -1,22 +1,31 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 )
 
-// nearest returns the name that was probably meant, "" if none is near enough.
-// Of several that are equally near it is the first.
-func nearest(word string, names []string) string {
+// Nearest returns the name that was probably meant, "" if none is near enough.
+// That is the one that differs least, or else one that goes on where the word
+// ends; of several the first.
+func Nearest(word string, names []string) string {
+	word = strings.ToLower(word)
 	best, least := "", max(2, len(word)/3)+1
 	for _, name := range names {
-		if d := distance(strings.ToLower(word), name, least); d < least {
+		if d := distance(word, name, least); d < least {
 			best, least = name, d
 		}
 	}
-	return best
+	if best != "" || word == "" {
+		return best
+	}
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, word) }); i >= 0 {
+		return names[i]
+	}
+	return ""
 }
 
 // distance is how many letters must be put in, left out or replaced to make b

@@ -87,8 +87,7 @@ func (o *option) yamlValue() string {
 		return text
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		// A string of JSON is one of YAML, on one line.
-		return string(jsonString(text))
+		return strconv.QuoteToASCII(text) // YAML has all its escapes
 	}
 	value, err := yaml.Marshal(text)
 	if err != nil {
@@ -101,7 +100,7 @@ func jsonString(text string) []byte {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(text) // there is no text that it does not take
+	_ = e.Encode(text) //nolint:errchkjson // there is no text that it does not take
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
 }
 

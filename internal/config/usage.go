@@ -42,7 +42,7 @@ func (b *Binding) Explain(err error) error {
 				names = append(names, f.Name)
 			}
 		})
-		if near := nearest(normal(unknown.GetSpecifiedName()), names); near != "" {
+		if near := Nearest(normal(unknown.GetSpecifiedName()), names); near != "" {
 			return fmt.Errorf("%w\nDid you mean --%s?", err, near)
 		}
 	case errors.As(err, &invalid):
