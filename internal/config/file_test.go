@@ -78,7 +78,7 @@ func TestFilesThatAreNot(t *testing.T) {
 		{"x.yaml", "frobnicate: 3", "unknown configuration file field: frobnicate\nFILE:1: see the reference of the configuration for what there is"},
 		{"x.yaml", "Shards: 3", "unknown configuration file field: Shards\nFILE:1: did you mean shards?"},
 		{"x.yaml", "keepalive:\n  intervall: 5s", "unknown configuration file field: keepalive_intervall\nFILE:2: did you mean keepalive_interval?"},
-		{"x.json", "{\n\"listen\": {\"addres\": 1}}", "unknown configuration file field: listen_addres\nFILE:2: did you mean listen_address?"},
+		{"x.json", "{\n\"listen\": {\"addr\": 1}}", "unknown configuration file field: listen_addr\nFILE:2: did you mean listen_address?"},
 		{"x.yaml", "config_file: y.yaml", "unknown configuration file field: config_file\nFILE:1: only a flag or a variable says this"},
 		{"x.yaml", "help: true", "unknown configuration file field: help\nFILE:1: only a flag or a variable says this"},
 		{"x.yaml", "print_yaml_template: true", "unknown configuration file field: print_yaml_template\nFILE:1: only a flag or a variable says this"},
