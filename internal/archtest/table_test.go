@@ -120,7 +120,7 @@ var table = []row{
 		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document"},
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
-			"internal/server", "internal/auth", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
+			"internal/server", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
 			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "api/v2",
 		},
 		wiring: []string{"server", "dev"},
@@ -133,7 +133,7 @@ var table = []row{
 	{
 		pkg: "internal/server",
 		own: []string{
-			"internal/grpcapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/node",
+			"internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
 			"internal/journal/memory", "internal/journal", "internal/lock",
 		},
 		values: []string{"internal/journal", "internal/lock"},
@@ -182,9 +182,18 @@ var table = []row{
 		why: "who may come in; it knows neither where a password was found nor how a refusal is worded there",
 	},
 	{
+		pkg: "internal/certs",
+		why: "the certificates of a server, as files that are replaced; it knows neither ports nor protocols",
+	},
+	{
+		pkg:     "internal/certs/certstest",
+		testing: true,
+		why:     "certificates for tests",
+	},
+	{
 		pkg:   "internal/daemon",
 		later: true,
-		why:   "certificates, sd_notify, the order of draining, the audit log",
+		why:   "sd_notify, the order of draining, the audit log",
 	},
 	{
 		pkg:     "internal/metrics",
