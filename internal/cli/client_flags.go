@@ -171,9 +171,9 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 	return t, nil
 }
 
-// ask runs f with a client and a context that --timeout or a signal ends, and
-// says what to do next if it fails.
-func (f *clientFlags) ask(ctx context.Context, do func(ctx context.Context, c *ldlm.Client) error) (err error) {
+// connected runs do with a client and a context that a signal ends, and says what
+// to do next if it fails.
+func (f *clientFlags) connected(ctx context.Context, do func(ctx context.Context, c *ldlm.Client) error) (err error) {
 	client, err := f.dial()
 	if err != nil {
 		return err
@@ -181,9 +181,28 @@ func (f *clientFlags) ask(ctx context.Context, do func(ctx context.Context, c *l
 	defer func() { err = errors.Join(err, client.Close()) }()
 	ctx, stop := f.p.interruptible(ctx)
 	defer stop()
-	limited, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no answer within %s (--timeout)", f.timeout))
+	return f.advise(ctx, do(ctx, client))
+}
+
+// ask is connected for one question: --timeout bounds it.
+func (f *clientFlags) ask(ctx context.Context, do func(ctx context.Context, c *ldlm.Client) error) error {
+	return f.connected(ctx, func(ctx context.Context, c *ldlm.Client) error {
+		return f.inTime(ctx, func(ctx context.Context) error { return do(ctx, c) })
+	})
+}
+
+// inTime bounds a question by --timeout.
+func (f *clientFlags) inTime(ctx context.Context, question func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, &noAnswerError{f.timeout})
 	defer cancel()
-	return f.advise(limited, do(limited, client))
+	return question(ctx)
+}
+
+// A noAnswerError is the end of a question by --timeout.
+type noAnswerError struct{ within time.Duration }
+
+func (e *noAnswerError) Error() string {
+	return fmt.Sprintf("no answer within %s (--timeout)", shortDuration(e.within))
 }
 
 // note tells people something, unless they want it quiet.

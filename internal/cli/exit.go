@@ -69,7 +69,7 @@ func codeOf(err error) int {
 	switch {
 	case errors.As(err, &signaled):
 		return signalCode(signaled.signal)
-	case errors.Is(err, ldlm.ErrUnavailable):
+	case errors.Is(err, ldlm.ErrUnavailable), noAnswer(err):
 		return exitUnavailable
 	case errors.Is(err, ldlm.ErrLost):
 		return exitLost
@@ -84,6 +84,25 @@ func codeOf(err error) int {
 	default:
 		return exitFailure
 	}
+}
+
+// noAnswer reports whether nobody has answered in time a question that changes
+// nothing: as good as if nobody were there.
+func noAnswer(err error) bool {
+	late := (*noAnswerError)(nil)
+	return errors.As(err, &late) && !errors.Is(err, ldlm.ErrUnknownOutcome)
+}
+
+// withoutPackage is the text of an error of the client without what ldlm would
+// say twice, or what goes without saying.
+func withoutPackage(err error) string {
+	// The client's errors name its package, which is the name of the program too.
+	text := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "ldlm: "), " (nothing happened)")
+	// And gRPC says three times that it could not connect.
+	if before, after, ok := strings.Cut(text, `connection error: desc = "transport: Error while dialing: `); ok {
+		text = before + strings.TrimSuffix(after, `"`)
+	}
+	return text
 }
 
 // signalCode is the exit code of a process that a signal ended.
@@ -132,23 +151,33 @@ func (c *clientFlags) advise(ctx context.Context, err error) error {
 	if signaled := (*signalError)(nil); errors.As(context.Cause(ctx), &signaled) {
 		return &exitError{code: signalCode(signaled.signal)}
 	}
-	// The client's errors name its package, which is the name of the program too.
-	text := strings.TrimPrefix(err.Error(), "ldlm: ")
-	next := ""
-	switch {
-	case errors.Is(err, ldlm.ErrUnavailable):
-		text = strings.TrimSuffix(text, " (nothing happened)")
-		next = "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS."
-		if len(c.connection.Address) > 0 {
-			next += " Asked: " + c.connection.Address + "."
-		}
-	case errors.Is(err, ldlm.ErrUnauthenticated):
-		next = "The password comes from --password-file FILE, or LDLM_PASSWORD."
-	case errors.Is(err, ldlm.ErrUnknownOutcome):
-		next = "It may have happened all the same. Look: ldlm ls, ldlm get NAME."
+	if e := (*exitError)(nil); errors.As(err, &e) {
+		return err // it says so itself
 	}
-	if next != "" {
+	text := withoutPackage(err)
+	if next := c.nextStep(err); next != "" {
 		text += "\n" + next
 	}
 	return &exitError{code: codeOf(err), err: errors.New("ldlm: " + text)}
+}
+
+// nextStep says what to do about an error of the client; "" if nobody knows.
+func (c *clientFlags) nextStep(err error) string {
+	switch {
+	case errors.Is(err, ldlm.ErrUnavailable), noAnswer(err):
+		return "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS." +
+			" Asked: " + c.connection.Address + "."
+	case errors.Is(err, ldlm.ErrUnauthenticated):
+		return "The password comes from --password-file FILE, or LDLM_PASSWORD."
+	case errors.Is(err, ldlm.ErrUnknownOutcome):
+		return "It may have happened all the same. Look: ldlm ls, ldlm get NAME."
+	case errors.Is(err, ldlm.ErrNotFound):
+		return "What there is: ldlm ls"
+	case errors.Is(err, ldlm.ErrWrongKey), errors.Is(err, ldlm.ErrTokenMoved), errors.Is(err, ldlm.ErrNotLeased):
+		return "Who holds it: ldlm get NAME"
+	case errors.Is(err, ldlm.ErrUnsupported):
+		return "Which version is it? ldlm status"
+	default:
+		return ""
+	}
 }

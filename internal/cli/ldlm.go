@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ldlm-io/ldlm/internal/config"
 )
 
 // Ldlm is the program ldlm: it runs the command that the arguments name and
@@ -19,8 +21,8 @@ func Ldlm(p Process) int {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newVersion(&p))
-	root.AddCommand(newLock(&p), newGuard())
+	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newLs(&p), newGet(&p), newUnlock(&p), newVersion(&p))
+	root.AddCommand(newLock(&p), newElect(&p), newGuard())
 	return p.run(root)
 }
 
@@ -32,7 +34,7 @@ func (p *Process) run(root *cobra.Command) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	if root.HasSubCommands() {
 		root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-			return flagError(err, func(err error) error { return misused(c, err) })
+			return flagError(err, func(err error) error { return misused(c, suggestFlag(c, err)) })
 		})
 	}
 	return p.exit(root.Execute(), root.Name()+": ")
@@ -46,6 +48,24 @@ func flagError(err error, refuse func(error) error) error {
 		return pflag.ErrHelp
 	}
 	return refuse(err)
+}
+
+// suggestFlag adds to an error the flag that was probably meant.
+func suggestFlag(c *cobra.Command, err error) error {
+	unknown := (*pflag.NotExistError)(nil)
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
 }
 
 // misused says that a command was called in a way that it cannot be.

@@ -10,12 +10,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/pflag"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/config"
+	"github.com/ldlm-io/ldlm/internal/document"
 )
 
 // exitLockUsage is the exit code of ldlm-lock where it was misused.
@@ -224,12 +224,12 @@ func lockError(failed string, err error) error {
 // printable returns a name with its control characters escaped, so that a line
 // stays a line, and does nothing to the terminal that it is shown on.
 func printable(name string) string {
-	if !strings.ContainsFunc(name, unicode.IsControl) {
+	if !strings.ContainsFunc(name, document.Hidden) {
 		return name
 	}
 	var b strings.Builder
 	for _, r := range name {
-		if unicode.IsControl(r) {
+		if document.Hidden(r) {
 			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
 		} else {
 			b.WriteRune(r)

@@ -6,9 +6,12 @@ type Status struct {
 	Address string `json:"address,omitempty"`
 	// Version of the server.
 	Version string `json:"version"`
-	// Member is the name of the server among its like, Role what it does there.
+	// Member is the name of the server among its like, Role what it does there:
+	// leader or follower. Leader is where clients reach who leads, if that is known
+	// and another one.
 	Member string `json:"member,omitempty"`
 	Role   string `json:"role"`
+	Leader string `json:"leader,omitempty"`
 	// Storage is where the state is: memory or disk.
 	Storage string `json:"storage"`
 	// Draining says that it is on its way out and grants nothing any more.
@@ -17,15 +20,15 @@ type Status struct {
 	Uptime   string `json:"uptime"`
 	UptimeMS *int64 `json:"uptime_ms"`
 	// Locks in the table; held and contended ones among them.
-	Locks     uint64 `json:"locks"`
-	Held      uint64 `json:"held"`
-	Contended uint64 `json:"contended"`
+	Locks     int `json:"locks"`
+	Held      int `json:"held"`
+	Contended int `json:"contended"`
 	// Holds of all locks, and requests that wait.
-	Holds   uint64 `json:"holds"`
-	Waiters uint64 `json:"waiters"`
+	Holds   int `json:"holds"`
+	Waiters int `json:"waiters"`
 	// Sessions; those among them that a connection is attached to.
-	Sessions uint64 `json:"sessions"`
-	Attached uint64 `json:"attached"`
+	Sessions int `json:"sessions"`
+	Attached int `json:"attached"`
 	// Token of the newest grant.
 	Token Number `json:"token,omitempty"`
 }

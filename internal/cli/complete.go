@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/internal/document"
+)
+
+// completeWithin is how long a shell waits for names: longer, and people believe
+// that it hangs.
+const completeWithin = 300 * time.Millisecond
+
+// maxCompletions is how many names a shell is given.
+const maxCompletions = 500
+
+// completeWords completes a flag by words.
+func completeWords(c *cobra.Command, flag string, words ...string) {
+	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// completeLocks completes the first argument of a command by the names of locks
+// that there are now.
+func completeLocks(f *clientFlags, c *cobra.Command) {
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return f.lockNames(c.Context(), begun), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// lockNames returns names of locks that begin so, as many as come in time. A
+// shell has no use for errors.
+func (f *clientFlags) lockNames(ctx context.Context, begun string) []string {
+	client, err := f.dial()
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = client.Close() }() // it holds nothing
+	ctx, cancel := context.WithTimeout(ctx, completeWithin)
+	defer cancel()
+	var names []string
+	for l, err := range client.Admin().List(ctx, ldlm.WithPrefix(begun)) {
+		if err != nil || len(names) == maxCompletions {
+			break
+		}
+		// A shell cannot be given a name of several lines.
+		if !strings.ContainsFunc(l.Name, document.Hidden) {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
