@@ -22,7 +22,7 @@ func Ldlm(p Process) int {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newLs(&p), newGet(&p), newUnlock(&p), newVersion(&p))
-	root.AddCommand(newLock(&p), newElect(&p), newGuard())
+	root.AddCommand(newLock(&p), newGuard())
 	return p.run(root)
 }
 
