@@ -15,6 +15,7 @@ const (
 	text     = "golang.org/x/text"
 	raft     = "github.com/hashicorp/raft"
 	raftWAL  = "github.com/hashicorp/raft-wal"
+	hclog    = "github.com/hashicorp/go-hclog"
 	redcon   = "github.com/tidwall/redcon"
 	metrics  = "github.com/prometheus/client_golang"
 )
@@ -262,8 +263,7 @@ var table = []row{
 	{
 		pkg:     "internal/journal/raftlog",
 		own:     []string{"internal/journal"},
-		modules: []string{raft, raftWAL},
-		later:   true,
+		modules: []string{raft, raftWAL, hclog, sys},
 		why:     "the only one that knows the Raft library and its stores",
 	},
 	{

@@ -1,0 +1,228 @@
+package raftlog
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// directory is a data directory that is locked for this process.
+type directory struct {
+	path string
+	lock *os.File
+	identity
+}
+
+// identity says whose data a directory has. It is two lines: JSON, and the CRC-32C
+// of the first line in hexadecimal.
+type identity struct {
+	// Format of the directory.
+	Format int `json:"format"`
+	// Cluster is random and the same for all members.
+	Cluster string `json:"cluster"`
+	// Member is the name of the one that writes here.
+	Member string `json:"member"`
+	// Born says that log and snapshots are complete. Before it is set, nothing was
+	// acknowledged, and the birth begins anew.
+	Born bool `json:"born"`
+}
+
+// directoryFormat is what this program writes. A directory of a newer format is refused.
+const directoryFormat = 1
+
+// ErrInUse says that another process has the data directory.
+var ErrInUse = errors.New("another process uses it")
+
+func (d *directory) logDir() string      { return filepath.Join(d.path, "log") }
+func (d *directory) snapshotDir() string { return filepath.Join(d.path, "snapshots") }
+
+// openDirectory makes the directory if it is missing, locks it and reads whose it
+// is. One that is new has no format yet.
+func openDirectory(path string) (*directory, error) {
+	if path == "" {
+		return nil, errors.New("a data directory needs a path")
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, unusable(path, err)
+	}
+	d := &directory{path: path}
+	if err := d.takeLock(); err != nil {
+		return nil, err
+	}
+	if err := d.readIdentity(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// unusable says what is wrong with a data directory, and what to do about it.
+func unusable(path string, err error) error {
+	step := "name another one with data_dir"
+	info, statErr := os.Stat(path)
+	switch {
+	case statErr == nil && !info.IsDir():
+		return fmt.Errorf("the data directory %s is a file: name a directory with data_dir, or move the file away", path)
+	case errors.Is(err, fs.ErrPermission):
+		step = "give the user that runs the server the right to read and write it (and nobody else), or " + step
+	case isReadOnly(err):
+		step = "mount the file system for writing, or " + step
+	}
+	return fmt.Errorf("the data directory %s cannot be used: %w: %s", path, err, step)
+}
+
+// takeLock locks the directory. That also finds out whether it can be written to.
+func (d *directory) takeLock() error {
+	path := filepath.Join(d.path, "lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return unusable(d.path, err)
+	}
+	locked, err := lockFile(f)
+	if err == nil && locked {
+		err = writePID(f)
+	}
+	switch {
+	case err != nil:
+		_ = f.Close() // the first error counts
+		return unusable(d.path, err)
+	case !locked:
+		by := readPID(f)
+		_ = f.Close()
+		return fmt.Errorf("the data directory %s: %w%s: end that one, or name another directory with data_dir", d.path, ErrInUse, by)
+	}
+	d.lock = f
+	return nil
+}
+
+// writePID leaves a note for who finds the directory locked.
+func writePID(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+func readPID(f *os.File) string {
+	var b [20]byte
+	n, _ := f.ReadAt(b[:], 0) // a note that cannot be read is none
+	if text := strings.TrimSpace(string(b[:n])); text != "" {
+		return " (process " + text + ")"
+	}
+	return ""
+}
+
+// readIdentity reads whose directory it is. A directory without identity must be
+// empty: data without it would be taken for nothing and overwritten.
+func (d *directory) readIdentity() error {
+	path := filepath.Join(d.path, "identity")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.checkEmpty()
+	}
+	if err != nil {
+		return unusable(d.path, err)
+	}
+	line, sum, _ := strings.Cut(string(b), "\n")
+	if fmt.Sprintf("%08x\n", crc32.Checksum([]byte(line), castagnoli)) != sum {
+		return damaged(path, 0, "the checksum does not match")
+	}
+	if err := json.Unmarshal([]byte(line), &d.identity); err != nil {
+		return damaged(path, 0, "%v", err)
+	}
+	if d.Format > directoryFormat || d.Format < 1 {
+		return fmt.Errorf("the data directory %s has format %d, written by a newer version; this one reads format %d: start the newer version", d.path, d.Format, directoryFormat)
+	}
+	return nil
+}
+
+func (d *directory) checkEmpty() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return unusable(d.path, err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != "lock" && name != "lost+found" && !strings.HasPrefix(name, "identity.") {
+			return fmt.Errorf("the data directory %s has no file named identity, but it has %s: "+
+				"restore identity if this is a data directory, or name an empty directory with data_dir", d.path, name)
+		}
+	}
+	return nil
+}
+
+// writeIdentity makes the identity durable.
+func (d *directory) writeIdentity(disk *disk) error {
+	line, err := json.Marshal(d.identity)
+	if err != nil {
+		return err
+	}
+	b := fmt.Appendf(line, "\n%08x\n", crc32.Checksum(line, castagnoli))
+	return disk.replaceFile(filepath.Join(d.path, "identity"), b)
+}
+
+// claim gives a new directory its identity, or compares that of an old one with
+// what was asked for. cluster may be empty.
+func (d *directory) claim(disk *disk, cluster, member string) error {
+	switch {
+	case d.Format == 0:
+		if cluster == "" {
+			cluster = newClusterID()
+		}
+		d.identity = identity{Format: directoryFormat, Cluster: cluster, Member: member}
+		return d.writeIdentity(disk)
+	case d.Member != member:
+		return fmt.Errorf("the data directory %s belongs to member %q, and this is member %q: "+
+			"start it with that name, or name another directory with data_dir", d.path, d.Member, member)
+	case cluster != "" && d.Cluster != cluster:
+		return fmt.Errorf("the data directory %s belongs to cluster %s, and not to %s: name another directory with data_dir", d.path, d.Cluster, cluster)
+	}
+	return nil
+}
+
+func newClusterID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// layOut makes the empty parts of a directory that is being born, and removes what
+// an interrupted birth has left.
+func (d *directory) layOut(disk *disk) error {
+	for _, dir := range []string{d.logDir(), d.snapshotDir()} {
+		err := disk.do(opCreate, dir, func() error {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+			return os.Mkdir(dir, 0o700)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := createMeta(disk, d.logDir()); err != nil {
+		return err
+	}
+	return disk.do(opSync, d.path, func() error { return syncDir(d.path) })
+}
+
+// warnIfOpen logs if others than the owner may look into the directory: it has the
+// keys of all holds.
+func (d *directory) warnIfOpen(disk *disk) {
+	info, err := os.Stat(d.path)
+	if err == nil && !rightsAreClosed(info) {
+		disk.log.WarnContext(context.Background(), "Others than the server's user can read the data directory, which has the keys of all locks",
+			"data_dir", d.path, "mode", info.Mode().Perm().String(), "fix", "chmod 700 "+d.path)
+	}
+}
+
+func (d *directory) close() { _ = d.lock.Close() } // nothing was written to it that matters

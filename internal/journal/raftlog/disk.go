@@ -1,0 +1,120 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
+)
+
+// Names of what is done to files, for messages and for faults that tests inject.
+const (
+	opCreate = "create"
+	opWrite  = "write"
+	opSync   = "sync"
+	opRename = "rename"
+	opDelete = "delete"
+	opAlloc  = "allocate"
+)
+
+// disk is the one gate through which everything is written. It latches: after the
+// first error, or after a write that took longer than the deadline, it lets nothing
+// through any more. Its methods are safe for concurrent use.
+type disk struct {
+	log      *slog.Logger
+	deadline time.Duration
+	// fault, if set, is called before each operation, and an error of it is the
+	// operation's. For tests.
+	fault func(op, path string) error
+	// onFail is called once, when the latch falls.
+	onFail func(error)
+
+	// running says that raft's goroutines are at work: what they must not see an
+	// error of ends them instead.
+	running atomic.Bool
+
+	mu     sync.Mutex
+	err    error
+	failed chan struct{} // closed when err is set
+}
+
+func newDisk(log *slog.Logger, deadline time.Duration, fault func(op, path string) error) *disk {
+	return &disk{log: log, deadline: deadline, fault: fault, onFail: func(error) {}, failed: make(chan struct{})}
+}
+
+// check returns why nothing is written any more, nil if it is.
+func (d *disk) check() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// fail lets the latch fall. The first reason counts.
+func (d *disk) fail(err error) {
+	d.mu.Lock()
+	if d.err != nil {
+		d.mu.Unlock()
+		return
+	}
+	if !errors.Is(err, journal.ErrFatal) {
+		err = fmt.Errorf("%w: %w; nothing is written any more and the server must end: check the disk, then start it again", journal.ErrFatal, err)
+	}
+	d.err = err
+	close(d.failed)
+	d.mu.Unlock()
+	d.log.ErrorContext(context.Background(), "The data directory has failed", "err", err)
+	d.onFail(err)
+}
+
+// do carries out one operation that must succeed.
+func (d *disk) do(op, path string, f func() error) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	timer := time.AfterFunc(d.deadline, func() {
+		d.fail(fmt.Errorf("%s %s: not done after %v, the disk hangs", op, path, d.deadline))
+	})
+	err := d.try(op, path, f)
+	timer.Stop()
+	if err != nil {
+		d.fail(err)
+	}
+	return d.check()
+}
+
+// try carries out one operation that may fail: an error is returned, and nothing else.
+func (d *disk) try(op, path string, f func() error) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	if d.fault != nil {
+		if err := d.fault(op, path); err != nil {
+			return fmt.Errorf("%s %s: %w", op, path, err)
+		}
+	}
+	if err := f(); err != nil {
+		var pathError *os.PathError
+		if errors.As(err, &pathError) {
+			return err // it names the operation and the path
+		}
+		return fmt.Errorf("%s %s: %w", op, path, err)
+	}
+	return nil
+}
+
+// stop fails, and ends the goroutine if it is one of raft's, which would panic at
+// the error. Otherwise it returns the error.
+func (d *disk) stop(err error) error {
+	d.fail(err)
+	if d.running.Load() {
+		runtime.Goexit()
+	}
+	return d.check()
+}

@@ -1,0 +1,176 @@
+package raftlog
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
+)
+
+// fsm is the machine as raft sees it. Its methods are called one at a time.
+type fsm struct {
+	journal *Journal
+	machine journal.Machine
+	applied uint64          // index of the newest entry, as the machine counts them
+	batches []journal.Batch // scratch of Apply
+
+	// What was applied since the newest snapshot; more wakes the keeper.
+	entries, bytes atomic.Int64
+	more           chan struct{}
+	// snapshotSize is that of the newest snapshot.
+	snapshotSize atomic.Int64
+	// lastApplied is applied, for others.
+	lastApplied atomic.Uint64
+}
+
+// ApplyBatch implements raft.BatchingFSM. Some of what it is given is raft's own.
+func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	for _, l := range logs {
+		if l.Type == raft.LogCommand {
+			f.Apply(l)
+		}
+	}
+	return make([]any, len(logs))
+}
+
+// Apply implements raft.FSM. What was proposed here is applied as the very batches
+// that were given, everything else is decoded.
+func (f *fsm) Apply(l *raft.Log) any {
+	j := f.journal
+	var own *inFlight
+	if len(l.Data) > 0 {
+		own = j.queue.find(l.Data)
+	}
+	f.batches = f.batches[:0]
+	info, err := readEntry(l.Data, func(data []byte) error {
+		if own != nil {
+			f.batches = append(f.batches, own.proposals[len(f.batches)].batch)
+			return nil
+		}
+		b, err := f.machine.Decode(data)
+		f.batches = append(f.batches, b)
+		return err
+	})
+	if err != nil {
+		j.disk.stop(fmt.Errorf("entry %d in %s: %w", l.Index, j.store.pathOf(l.Index), err))
+		return nil
+	}
+	f.applied++
+	f.lastApplied.Store(f.applied)
+	f.machine.Apply(journal.Entry{
+		Index: f.applied, Term: l.Term, StampTerm: info.term, Elapsed: info.elapsed, Batches: f.batches,
+	})
+	clear(f.batches)
+	f.count(len(l.Data))
+	if own != nil {
+		j.queue.settle(own, nil)
+		if info.term != l.Term {
+			// The lead was lost and won again in between.
+			select {
+			case j.doubt <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return nil
+}
+
+// count wakes the keeper when a snapshot is due.
+func (f *fsm) count(size int) {
+	c := &f.journal.cfg
+	if f.entries.Add(1) < c.SnapshotEntries && f.bytes.Add(int64(size)) < max(c.SnapshotBytes, f.snapshotSize.Load()) {
+		return
+	}
+	select {
+	case f.more <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fsm) sinceSnapshot() int64 { return f.entries.Load() }
+
+// Snapshot implements raft.FSM: it takes a view, which is read while the machine
+// goes on.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	next, done, err := f.machine.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	f.entries.Store(0)
+	f.bytes.Store(0)
+	return &view{fsm: f, applied: f.applied, next: next, done: done}, nil
+}
+
+// Restore implements raft.FSM.
+func (f *fsm) Restore(r io.ReadCloser) error {
+	counted := &countingReader{r: r}
+	s, err := newStreamReader(counted)
+	if err != nil {
+		return fmt.Errorf("read a snapshot: %w", err)
+	}
+	if err := f.machine.Restore(s.next); err != nil {
+		return err
+	}
+	if !s.ended {
+		return fmt.Errorf("read a snapshot: it was not read to its end")
+	}
+	f.applied = s.applied
+	f.lastApplied.Store(f.applied)
+	f.entries.Store(0)
+	f.bytes.Store(0)
+	f.snapshotSize.Store(counted.n)
+	return nil
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// view is a snapshot that is being written.
+type view struct {
+	fsm     *fsm
+	applied uint64
+	next    func() ([]byte, error)
+	done    func()
+}
+
+// Persist implements raft.FSMSnapshot. The caller closes the sink, or cancels it.
+func (v *view) Persist(sink raft.SnapshotSink) error {
+	counted := &countingWriter{w: sink}
+	w := bufio.NewWriterSize(counted, 256<<10)
+	if err := writeStream(w, v.applied, v.next); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	v.fsm.snapshotSize.Store(counted.n)
+	return nil
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+// Write implements io.Writer.
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// Release implements raft.FSMSnapshot.
+func (v *view) Release() { v.done() }

@@ -1,0 +1,243 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
+)
+
+// Journal is a [journal.Journal] with a data directory. Make one with [Open].
+type Journal struct {
+	// Set by Open, constant afterwards.
+	cfg       Config
+	log       *slog.Logger
+	machine   journal.Machine
+	dir       *directory
+	disk      *disk
+	store     *store
+	snapshots *snapshots
+	raft      *raft.Raft
+	fsm       *fsm
+	queue     *queue
+	alone     bool // there is no transport
+
+	// tasks are the goroutines: writer, finisher, lead, keeper. stopped ends
+	// lead and keeper.
+	writing, tasks sync.WaitGroup
+	stopped        context.Context
+	stop           context.CancelFunc
+	notify         chan bool      // raft's: lead won or lost
+	flying         chan *inFlight // from the writer to the finisher
+	doubt          chan struct{}  // room for one: the lead must be established anew
+	snapshotNow    chan chan error
+	closing        sync.Once
+	closed         error // what Close returns; set in closing
+
+	// clockMu serialises StartClock, Stamp and Unstamp, and is held from a stamp to
+	// the append of its entry.
+	clockMu sync.Mutex
+
+	// mu guards what follows; it is held for a few assignments.
+	mu      sync.Mutex
+	term    uint64        // of the established lead, 0 if there is none
+	lead    *lead         // nil if there is none, or the disk is nearly full
+	full    error         // why nothing is accepted although this member leads
+	over    error         // why there will be no lead any more
+	changed chan struct{} // closed when any of them changes
+
+	room atomic.Int32 // the newest answer of the disk
+}
+
+// lead is one lead.
+type lead struct {
+	term uint64
+	ctx  context.Context
+	end  context.CancelCauseFunc
+}
+
+var (
+	errClosed    = errors.New("the journal is closed")
+	errNotLeader = errors.New("this member does not lead")
+	errLostLead  = errors.New("this member leads no more")
+)
+
+// ErrDiskFull says why a batch was refused: the file system of the data directory
+// has so little room that the log would soon meet its end.
+var ErrDiskFull = errors.New("the disk of the data directory is nearly full")
+
+func refused(err error) error { return fmt.Errorf("%w: %w", journal.ErrRefused, err) }
+func unknown(err error) error { return fmt.Errorf("%w: %w", journal.ErrUnknown, err) }
+
+// Propose puts a batch into the order. It returns when the batch is on the disks of
+// a majority of the members and was applied here.
+func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
+	if ctx.Err() != nil {
+		return refused(context.Cause(ctx))
+	}
+	p := newProposal(b)
+	if err := p.encode(); err != nil {
+		return refused(err)
+	}
+	if err := j.queue.add(p); err != nil {
+		return err
+	}
+	select {
+	case err := <-p.done:
+		p.recycle()
+		return err
+	case <-ctx.Done():
+		if j.queue.withdraw(p) {
+			p.recycle()
+			return refused(context.Cause(ctx))
+		}
+		return unknown(context.Cause(ctx))
+	case <-j.disk.failed:
+		return j.disk.check()
+	}
+}
+
+// Lead waits until this member leads.
+func (j *Journal) Lead(ctx context.Context) (context.Context, error) {
+	for {
+		j.mu.Lock()
+		l, over, changed := j.lead, j.over, j.changed
+		j.mu.Unlock()
+		switch {
+		case over != nil:
+			return nil, over
+		case l != nil:
+			return l.ctx, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, refused(context.Cause(ctx))
+		}
+	}
+}
+
+// Barrier waits until what is read here is current. It waits for a lead, and then
+// for as long as it takes to make sure of it: nothing if nobody else has a vote.
+func (j *Journal) Barrier(ctx context.Context) error {
+	for {
+		if ctx.Err() != nil {
+			return refused(context.Cause(ctx))
+		}
+		j.mu.Lock()
+		term, over, changed := j.term, j.over, j.changed
+		j.mu.Unlock()
+		switch {
+		case over != nil:
+			return over
+		case term != 0 && (j.votesAlone() || j.verify(term)):
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-time.After(j.cfg.Timing.Heartbeat):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// votesAlone reports whether nobody else could lead.
+func (j *Journal) votesAlone() bool {
+	voters := 0
+	for _, s := range j.raft.GetConfiguration().Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			voters++
+			if s.ID != raft.ServerID(j.cfg.Member) {
+				return false
+			}
+		}
+	}
+	return voters == 1
+}
+
+// verify makes sure that this member leads, and that what was in flight is applied.
+func (j *Journal) verify(term uint64) bool {
+	applied := j.queue.lastInFlight()
+	if err := j.raft.VerifyLeader().Error(); err != nil {
+		return false
+	}
+	select {
+	case <-applied:
+	case <-j.disk.failed:
+		return false
+	case <-j.stopped.Done():
+		return false
+	}
+	return j.raft.CurrentTerm() == term
+}
+
+// Snapshot takes a snapshot now. The log that it covers is dropped, but for what is
+// kept for members that lag.
+func (j *Journal) Snapshot(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case j.snapshotNow <- done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-j.stopped.Done():
+		return refused(errClosed)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Close refuses new batches, waits for those under way, takes a snapshot and ends
+// raft. After a failure of the disk it waits for nothing that may hang in it.
+func (j *Journal) Close() error {
+	j.closing.Do(func() { j.closed = j.shut() })
+	return j.closed
+}
+
+func (j *Journal) shut() error {
+	j.queue.close(refused(errClosed))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		j.writing.Wait()
+		j.stop()
+		j.tasks.Wait()
+		if j.disk.check() == nil && j.fsm.sinceSnapshot() > 0 {
+			if err := j.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+				j.log.WarnContext(context.Background(), "No snapshot was taken at the end", "err", err)
+			}
+		}
+		j.endLead(errClosed)
+		j.finish(refused(errClosed))
+		j.quit()
+	}()
+	select {
+	case <-ended:
+		return j.disk.check()
+	case <-j.disk.failed:
+	}
+	// What hangs in the disk hangs until the process ends.
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+	}
+	return j.disk.check()
+}
+
+// quit ends raft and lets the files go.
+func (j *Journal) quit() {
+	_ = j.raft.Shutdown().Error() // it has none
+	j.disk.running.Store(false)
+	j.store.close()
+	j.dir.close()
+}

@@ -1,0 +1,100 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// spaceEvery is how often the keeper looks how much room there is.
+const spaceEvery = time.Second
+
+// runKeeper takes snapshots when they are due or asked for, and watches the room on
+// the disk.
+func (j *Journal) runKeeper() {
+	t := time.NewTicker(spaceEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			j.lookForSpace()
+		case <-j.fsm.more:
+			if err := j.takeSnapshot(); err != nil && j.disk.check() == nil {
+				j.log.WarnContext(j.stopped, "No snapshot could be taken; the log grows", "data_dir", j.cfg.Dir, "err", err)
+			}
+		case done := <-j.snapshotNow:
+			done <- j.takeSnapshot()
+		case <-j.stopped.Done():
+			return
+		}
+	}
+}
+
+// takeSnapshot takes a snapshot, if there is anything new.
+func (j *Journal) takeSnapshot() error {
+	err := j.raft.Snapshot().Error()
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return nil
+	}
+	return err
+}
+
+// needs is how much must be free for batches to be accepted, and below how much a
+// warning is logged.
+func (j *Journal) needs(total int64) (refuse, warn int64) {
+	refuse = j.cfg.RefuseFreeBytes + int64(j.cfg.SegmentBytes) + j.fsm.snapshotSize.Load()
+	const fifth = 5
+	return refuse, max(refuse, min(4*refuse, total/fifth))
+}
+
+// lookForSpace warns early that the disk fills, and refuses batches before it is
+// full: the log must never meet the end of the disk.
+func (j *Journal) lookForSpace() {
+	free, total, ok := j.cfg.space(j.cfg.Dir)
+	if !ok {
+		return
+	}
+	refuse, warn := j.needs(total)
+	state := roomEnough
+	switch {
+	case free < refuse:
+		state = roomNone
+	case free < warn:
+		state = roomLittle
+	}
+	before := room(j.room.Swap(int32(state)))
+	if state == before {
+		return
+	}
+	j.sayRoom(state, free, refuse)
+	var full error
+	if state == roomNone {
+		full = fmt.Errorf("%w: %s has %d MB free, and %d MB are needed: make room", ErrDiskFull, j.cfg.Dir, free>>20, refuse>>20)
+	}
+	j.setFull(full)
+}
+
+func (j *Journal) sayRoom(state room, free, refuse int64) {
+	ctx := context.Background()
+	args := []any{"data_dir", j.cfg.Dir, "free_mb", free >> 20, "needed_mb", refuse >> 20}
+	switch state {
+	case roomNone:
+		j.log.ErrorContext(ctx, "The disk is nearly full: everything that changes locks is refused until there is room", args...)
+	case roomLittle:
+		j.log.WarnContext(ctx, "The disk fills up: below what is needed, everything that changes locks will be refused", args...)
+	case roomEnough:
+		j.log.InfoContext(ctx, "There is room on the disk again", args...)
+	}
+}
+
+// room is how much of the disk is free.
+type room int32
+
+const (
+	roomEnough room = iota
+	roomLittle
+	roomNone
+)

@@ -1,0 +1,31 @@
+package raftlog
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// logWriter passes lines that the libraries log on to slog. What they call
+// informative is for debugging here.
+type logWriter struct{ log *slog.Logger }
+
+// hclog returns a logger for a library.
+func (w *logWriter) hclog(name string) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Name: name, Output: w, Level: hclog.Info, DisableTime: true})
+}
+
+// Write implements io.Writer; it is given one line at a time.
+func (w *logWriter) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	text := bytes.TrimSpace(line)
+	if rest, ok := bytes.CutPrefix(text, []byte("[ERROR]")); ok {
+		level, text = slog.LevelWarn, rest // what matters of it is reported as an error where it is met
+	} else if _, rest, ok := bytes.Cut(text, []byte("]")); ok {
+		text = rest
+	}
+	w.log.Log(context.Background(), level, "Raft reports", "line", string(bytes.TrimSpace(text)))
+	return len(line), nil
+}

@@ -1,0 +1,146 @@
+package raftlog
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/raft-wal/types"
+)
+
+// segmentFiles are the files that raft-wal writes to. It implements types.VFS.
+type segmentFiles struct{ disk *disk }
+
+// createSegment makes a segment file of its full size. It gets its name when it is
+// complete, so that a file that is shorter was cut.
+func createSegment(d *disk, path string, size int64) error {
+	temporary := path + temporarySuffix
+	err := d.do(opAlloc, temporary, func() error {
+		f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		err = allocate(f, size)
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.do(opSync, temporary, func() error { return syncPath(temporary) }); err != nil {
+		return err
+	}
+	return d.moveInto(temporary, path)
+}
+
+// ListDir implements types.VFS.
+func (segmentFiles) ListDir(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, nil
+}
+
+// Create implements types.VFS. The file was made when it was listed.
+func (s segmentFiles) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	return s.OpenWriter(dir, name)
+}
+
+// Delete implements types.VFS. A file that stays is removed when the log is opened
+// the next time.
+func (s segmentFiles) Delete(dir, name string) error {
+	path := filepath.Join(dir, name)
+	return s.disk.try(opDelete, path, func() error { return os.Remove(path) })
+}
+
+// OpenReader implements types.VFS.
+func (segmentFiles) OpenReader(dir, name string) (types.ReadableFile, error) {
+	return os.Open(filepath.Join(dir, name))
+}
+
+// OpenWriter implements types.VFS.
+func (s segmentFiles) OpenWriter(dir, name string) (types.WritableFile, error) {
+	path := filepath.Join(dir, name)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		_ = f.Close() // the first error counts
+		return nil, err
+	}
+	return &segmentFile{File: f, disk: s.disk, path: path, size: info.Size()}, nil
+}
+
+// segmentFile is a segment file that is written to, by one goroutine at a time.
+type segmentFile struct {
+	*os.File
+	disk *disk
+	path string
+	size int64 // synced
+	end  int64 // of what was written
+}
+
+// WriteAt implements io.WriterAt.
+func (f *segmentFile) WriteAt(b []byte, at int64) (n int, err error) {
+	err = f.disk.do(opWrite, f.path, func() error {
+		n, err = f.File.WriteAt(b, at)
+		return err
+	})
+	f.end = max(f.end, at+int64(n))
+	return n, err
+}
+
+// Sync implements types.WritableFile.
+func (f *segmentFile) Sync() error {
+	return f.disk.do(opSync, f.path, func() error {
+		if f.end <= f.size {
+			return syncData(f.File)
+		}
+		f.size = f.end // it has grown
+		return f.File.Sync()
+	})
+}
+
+// store is raft's log and its memory, over raft-wal. Each error of it that is not
+// an answer lets the latch fall.
+type store struct {
+	wal  walStore
+	disk *disk
+	meta *metaFile
+	dir  string
+}
+
+// walStore is what store needs of raft-wal.
+type walStore interface {
+	raftLogs
+	io.Closer
+}
+
+// fatal lets the latch fall for errors that did not come through the gate.
+func (s *store) fatal(err error) error {
+	if err == nil {
+		return nil
+	}
+	s.disk.fail(fmt.Errorf("the log in %s: %w", s.dir, err))
+	return s.disk.check()
+}
+
+// pathOf names the segment file that an entry stands in.
+func (s *store) pathOf(index uint64) string { return segmentOf(s.dir, s.meta.segments(), index) }
+
+func (s *store) close() {
+	if err := s.wal.Close(); err != nil {
+		s.disk.log.WarnContext(context.Background(), "The log does not close", "dir", s.dir, "err", err)
+	}
+}

@@ -1,0 +1,115 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/segment"
+	"github.com/hashicorp/raft-wal/types"
+)
+
+// raftLogs is what raft-wal offers.
+type raftLogs interface {
+	raft.LogStore
+	raft.MonotonicLogStore
+	raft.StableStore
+}
+
+var (
+	_ raftLogs           = (*store)(nil)
+	_ types.MetaStore    = (*metaFile)(nil)
+	_ types.VFS          = segmentFiles{}
+	_ types.WritableFile = (*segmentFile)(nil)
+	_ raft.SnapshotStore = (*snapshots)(nil)
+	_ raft.BatchingFSM   = (*fsm)(nil)
+)
+
+// openStore opens the log in dir, which must have been examined.
+func openStore(d *disk, dir string, meta *metaFile, segmentBytes int, log *logWriter) (*store, error) {
+	w, err := wal.Open(dir, wal.WithMetaStore(meta), wal.WithSegmentSize(segmentBytes),
+		wal.WithSegmentFiler(segment.NewFiler(dir, segmentFiles{d})), wal.WithLogger(log.hclog("wal")))
+	if err != nil {
+		return nil, fmt.Errorf("open the log in %s: %w", dir, err)
+	}
+	return &store{wal: w, disk: d, meta: meta, dir: dir}, nil
+}
+
+// segmentOf names the file that has an entry.
+func segmentOf(dir string, segments []types.SegmentInfo, index uint64) string {
+	name := ""
+	for _, info := range segments {
+		if info.BaseIndex <= index {
+			name = segment.FileName(info)
+		}
+	}
+	return filepath.Join(dir, name)
+}
+
+// IsMonotonic implements raft.MonotonicLogStore: without it, raft would leave a gap
+// after a snapshot from elsewhere, which the log refuses.
+func (s *store) IsMonotonic() bool { return s.wal.IsMonotonic() }
+
+// FirstIndex implements raft.LogStore.
+func (s *store) FirstIndex() (uint64, error) { return s.wal.FirstIndex() }
+
+// LastIndex implements raft.LogStore.
+func (s *store) LastIndex() (uint64, error) { return s.wal.LastIndex() }
+
+// GetLog implements raft.LogStore.
+func (s *store) GetLog(index uint64, l *raft.Log) error {
+	var stored raft.Log
+	err := s.wal.GetLog(index, &stored)
+	if err == nil {
+		*l, err = decodeRecord(&stored)
+	}
+	if err == nil && l.Index != index {
+		err = fmt.Errorf("entry %d stands in its place", l.Index)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrLogNotFound), errors.Is(err, wal.ErrClosed):
+		return err
+	}
+	return s.disk.stop(fmt.Errorf("read entry %d from %s: %w", index, s.pathOf(index), err))
+}
+
+// StoreLog implements raft.LogStore.
+func (s *store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs implements raft.LogStore.
+func (s *store) StoreLogs(logs []*raft.Log) error {
+	records := make([]*raft.Log, len(logs))
+	for i, l := range logs {
+		records[i] = encodeRecord(l)
+	}
+	return s.fatal(s.wal.StoreLogs(records))
+}
+
+// DeleteRange implements raft.LogStore.
+func (s *store) DeleteRange(first, last uint64) error { return s.fatal(s.wal.DeleteRange(first, last)) }
+
+// Set implements raft.StableStore. Raft panics if it cannot write its term.
+func (s *store) Set(key, value []byte) error {
+	if err := s.wal.Set(key, value); err != nil {
+		return s.disk.stop(fmt.Errorf("remember %q: %w", key, err))
+	}
+	return nil
+}
+
+// Get implements raft.StableStore.
+func (s *store) Get(key []byte) ([]byte, error) { return s.wal.Get(key) }
+
+// SetUint64 implements raft.StableStore.
+func (s *store) SetUint64(key []byte, value uint64) error {
+	if err := s.wal.SetUint64(key, value); err != nil {
+		return s.disk.stop(fmt.Errorf("remember %q: %w", key, err))
+	}
+	return nil
+}
+
+// GetUint64 implements raft.StableStore.
+func (s *store) GetUint64(key []byte) (uint64, error) { return s.wal.GetUint64(key) }
