@@ -41,8 +41,8 @@ type Config struct {
 	Node Node
 	// Passwords say who may come in. Default: everybody.
 	Passwords Passwords
-	// SessionTimeout is how long a session may be without a request. What is
-	// below a microsecond acts as one. Default 10 min.
+	// SessionTimeout is how long a session may be without a request: at least a
+	// microsecond, at most what the table allows. Default 10 min.
 	SessionTimeout time.Duration
 	// TLS secures connections. It must offer h2 and http/1.1, or the latter
 	// alone. Default: plain text.
@@ -51,6 +51,9 @@ type Config struct {
 	// for longest is closed. Default 8,192.
 	MaxConnections int
 }
+
+// longestTimeout is the longest that the table can be asked for.
+const longestTimeout = time.Duration(lock.MaxDuration) * time.Microsecond
 
 // Limits of connections and requests. Everything that a client can send or leave
 // open has one.
@@ -120,7 +123,7 @@ func New(cfg Config) *Server {
 	const defaultMaxConnections = 8192
 	s := &Server{
 		log: cfg.Logger, node: cfg.Node, passwords: cfg.Passwords,
-		timeout: max(cmp.Or(cfg.SessionTimeout, 10*time.Minute), time.Microsecond),
+		timeout: min(max(cmp.Or(cfg.SessionTimeout, 10*time.Minute), time.Microsecond), longestTimeout),
 		origins: http.NewCrossOriginProtection(), secure: cfg.TLS != nil,
 		turns:       turns{taken: map[lock.SecretHash]*turn{}},
 		connections: connections{limit: cmp.Or(cfg.MaxConnections, defaultMaxConnections), open: map[net.Conn]place{}},

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,9 +11,12 @@ import (
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
 	"github.com/ldlm-io/ldlm/internal/journal/memory"
+	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/restapi"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
@@ -22,6 +26,14 @@ type Config struct {
 	// Listener is the port for clients. The server closes it, even if it does
 	// not start. Needed.
 	Listener net.Listener
+	// REST is the port for REST. The server closes it, even if it does not
+	// start. Default: there is none.
+	REST net.Listener
+	// RESTSessionTimeout is how long a REST session may be idle. Default 10 min.
+	RESTSessionTimeout time.Duration
+	// Certificates secure both ports; the server looks after them while it runs.
+	// Default: plain text.
+	Certificates *certs.Certificates
 	// Logger is for all parts. Default: none.
 	Logger *slog.Logger
 	// Version is told to clients.
@@ -45,8 +57,13 @@ type Server struct {
 	port     *wire.Listener
 	sessions *sessionapi.Server
 	grpc     *grpcapi.Server
+	rest     *restapi.Server // nil: off
+	restAddr net.Addr        // nil: off
 
-	// tasks are the goroutines that accept. failed is closed, once, when one of
+	// looking ends the goroutine that looks after certificates.
+	looking context.Context
+	look    context.CancelFunc
+	// tasks are the goroutines that accept, and that one. failed is closed, once, when one of
 	// them or the node has ended by itself; err says why and is set before.
 	tasks  sync.WaitGroup
 	failed chan struct{}
@@ -61,9 +78,13 @@ func Start(c Config) (*Server, error) {
 	}
 	n, err := node.Open(node.Config{
 		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
+		Settings: lock.Settings{MaxIdleTTL: longestIdle(c.RESTSessionTimeout)},
 	}, memory.Open)
 	if err != nil {
 		_ = c.Listener.Close()
+		if c.REST != nil {
+			_ = c.REST.Close()
+		}
 		return nil, err
 	}
 	sessions := sessionapi.New(sessionapi.Config{
@@ -72,16 +93,54 @@ func Start(c Config) (*Server, error) {
 	})
 	s := &Server{
 		addr: c.Listener.Addr(), node: n, sessions: sessions, failed: make(chan struct{}),
-		port: wire.NewListener(c.Listener, wire.ListenerConfig{Logger: c.Logger}),
+		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
 		grpc: grpcapi.New(grpcapi.Config{
 			Logger: c.Logger, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
 			KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
 			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version,
 		}),
 	}
+	s.looking, s.look = context.WithCancel(context.Background())
 	s.tasks.Go(func() { s.fail(s.sessions.ServeListener(context.Background(), s.port.Native())) })
 	s.tasks.Go(func() { s.fail(s.grpc.Serve(s.port.HTTP2())) })
+	if c.REST != nil {
+		s.startREST(&c)
+	}
+	if c.Certificates != nil {
+		s.tasks.Go(func() { c.Certificates.Run(s.looking) })
+	}
 	return s, nil
+}
+
+// longestIdle is the limit that the table has to have on idle times, or 0 if its
+// own will do.
+func longestIdle(timeout time.Duration) lock.Duration {
+	idle := lock.Duration(timeout.Microseconds())
+	if idle <= lock.DefaultSettings().MaxIdleTTL {
+		return 0
+	}
+	return min(idle, lock.MaxDuration)
+}
+
+// secured is the port for clients, with TLS if there is to be any. Who speaks
+// what is told by ALPN then, or by first bytes within.
+func secured(c *Config) net.Listener {
+	if c.Certificates == nil {
+		return c.Listener
+	}
+	return tls.NewListener(c.Listener, c.Certificates.Config(wire.ALPN, "h2"))
+}
+
+// startREST starts to serve the port for REST.
+func (s *Server) startREST(c *Config) {
+	cfg := restapi.Config{
+		Logger: c.Logger, Node: s.node, Passwords: c.Passwords, SessionTimeout: c.RESTSessionTimeout,
+	}
+	if c.Certificates != nil {
+		cfg.TLS = c.Certificates.Config("h2", "http/1.1")
+	}
+	s.rest, s.restAddr = restapi.New(cfg), c.REST.Addr()
+	s.tasks.Go(func() { s.fail(s.rest.Serve(c.REST)) })
 }
 
 // fail notes that a part of the server has ended by itself.
@@ -101,6 +160,9 @@ func (s *Server) Node() *node.Node { return s.node }
 // Addr returns the address that clients connect to.
 func (s *Server) Addr() net.Addr { return s.addr }
 
+// RESTAddr returns the address of the port for REST; nil if there is none.
+func (s *Server) RESTAddr() net.Addr { return s.restAddr }
+
 // Failed is closed when the server cannot go on; Err then says why. Shutdown is
 // still needed.
 func (s *Server) Failed() <-chan struct{} { return s.failed }
@@ -113,6 +175,11 @@ func (s *Server) Err() error { return s.err }
 // the server is not that of its clients' sessions, so nobody gets the lock of a
 // client whose connection ends on the way out.
 func (s *Server) Drain(ctx context.Context) error {
+	if s.rest != nil {
+		// First of all: a lock that is free is not to be called taken because
+		// nothing is granted any more.
+		s.rest.Drain()
+	}
 	if err := s.node.StopGranting(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("stop granting: %w", err)
 	}
@@ -129,7 +196,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	// Sessions in memory end with the server, so their connections have nothing
 	// to wait for; those that gRPC carries would keep it from ending.
 	s.sessions.Close()
+	if s.rest != nil {
+		s.rest.Stop(ctx)
+	}
 	s.grpc.Stop(ctx)
+	s.look()
 	_ = s.port.Close() // nobody can do anything about an error
 	s.tasks.Wait()
 	return errors.Join(err, s.node.Close())
