@@ -23,6 +23,8 @@ TESTFLAGS ?=
 # Which benchmarks run, and for how long.
 BENCH ?= .
 BENCHTIME ?= 1s
+# Flags of the comparison, for instance COMPARE='-run pairs/ -rounds 3'.
+COMPARE ?=
 # How long each fuzz target runs, or how many inputs it tries (2000x).
 FUZZTIME ?= 5s
 # What `make cross` builds and vets.
@@ -54,6 +56,14 @@ cover: ## Run all tests and write cover.html.
 bench: ## Run the benchmarks of the parts and of bare carriers (BENCH, BENCHTIME).
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem ./...
 	$(GO) -C bench test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem ./...
+
+.PHONY: compare
+compare: ## Measure beside Redis and bare echoes, and print a table (COMPARE: flags).
+	@$(GO) run -C bench ./cmd/compare $(COMPARE)
+
+.PHONY: test-bench
+test-bench: ## Try the comparison and its parts, at the smallest size.
+	$(GO) -C bench test $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a moment (FUZZTIME).

@@ -60,7 +60,8 @@ type Config struct {
 	Connections int
 	// HeldLocks are held meanwhile; for the workload Held, else 0.
 	HeldLocks int
-	// WarmUp is how long the workers work before the clock runs; may be 0.
+	// WarmUp is how long the workers work before the clock runs, or longer until
+	// each has done a pair; with 0 the clock runs at once.
 	WarmUp time.Duration
 	// Duration and Pairs end the run, whichever is over first; 0 is no bound, and
 	// one of them is needed.

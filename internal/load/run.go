@@ -17,7 +17,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	if err := c.check(); err != nil {
 		return Result{}, err
 	}
-	r := &run{config: c}
+	r := &run{config: c, warm: make(chan struct{})}
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.open(ctx); err != nil {
 		return r.result(ctx), unlessEnded(ctx, err)
@@ -53,7 +53,9 @@ type run struct {
 	workers []*worker
 
 	phase atomic.Int32
-	left  atomic.Int64 // pairs to do, if they are bounded
+	left  atomic.Int64  // pairs to do, if they are bounded
+	cold  atomic.Int64  // workers that have not done a pair yet
+	warm  chan struct{} // closed when there are none any more
 
 	from, to         time.Time     // while this was measured
 	usedFrom, usedTo time.Duration // of the server, then
@@ -98,7 +100,7 @@ func (r *run) hold(ctx context.Context) error {
 		defer close(done)
 		failed = take(ctx, r.conns[0], r.config.Prefix+"held/", r.config.HeldLocks, &taken)
 	}()
-	r.attend(ctx, Progress{Phase: Holding}, done, taken.Load)
+	r.attend(ctx, Progress{Phase: Holding}, nil, done, taken.Load)
 	<-done
 	if failed != nil {
 		return fmt.Errorf("holding %d locks: %w", r.config.HeldLocks, failed)
@@ -137,6 +139,7 @@ func take(ctx context.Context, conn Conn, prefix string, n int, taken *atomic.In
 // work has the workers work, and measures what they do.
 func (r *run) work(ctx context.Context) error {
 	r.left.Store(r.config.Pairs)
+	r.cold.Store(int64(r.config.Workers))
 	r.employ()
 	var failed error
 	done := make(chan struct{})
@@ -145,13 +148,13 @@ func (r *run) work(ctx context.Context) error {
 		failed = r.workAll(ctx)
 	}()
 	if r.config.WarmUp > 0 {
-		r.attend(ctx, Progress{Phase: WarmingUp, Of: r.config.WarmUp}, done, r.done)
+		r.attend(ctx, Progress{Phase: WarmingUp, Of: r.config.WarmUp}, r.warm, done, r.done)
 	}
 	err := r.mark(&r.from, &r.usedFrom)
 	if err == nil {
 		r.phase.Store(measuring)
 		base := r.done()
-		r.attend(ctx, Progress{Phase: Measuring, Of: r.config.Duration}, done, func() int64 { return r.done() - base })
+		r.attend(ctx, Progress{Phase: Measuring, Of: r.config.Duration}, nil, done, func() int64 { return r.done() - base })
 		r.phase.Store(over)
 		err = r.mark(&r.to, &r.usedTo)
 	}
@@ -205,7 +208,9 @@ func (r *run) workOne(ctx context.Context, w *worker) error {
 		if err != nil {
 			return err
 		}
-		w.pairs.Add(1)
+		if w.pairs.Add(1) == 1 && r.cold.Add(-1) == 0 {
+			close(r.warm)
+		}
 		if r.phase.Load() == measuring && (phase == measuring || !bounded) {
 			w.latency.record(time.Since(began))
 		}
@@ -231,9 +236,10 @@ func (r *run) mark(at *time.Time, used *time.Duration) (err error) {
 	return err
 }
 
-// attend tells of progress until a phase is over: by its time if p knows one,
-// because all is done, or because ctx ends.
-func (r *run) attend(ctx context.Context, p Progress, done <-chan struct{}, count func() int64) {
+// attend tells of progress until a phase is over: by its time if p knows one, and
+// then not before also, which may be nil, is closed; because all is done, or
+// because ctx ends.
+func (r *run) attend(ctx context.Context, p Progress, also, done <-chan struct{}, count func() int64) {
 	began := time.Now()
 	tell := func() {
 		if r.config.Progress != nil {
@@ -249,10 +255,12 @@ func (r *run) attend(ctx context.Context, p Progress, done <-chan struct{}, coun
 	}
 	ticker := time.NewTicker(r.config.Every)
 	defer ticker.Stop()
-	for tell(); ; {
+	for tell(); p.Of == 0 || end != nil || also != nil; {
 		select {
 		case <-end:
-			return
+			end = nil
+		case <-also:
+			also = nil
 		case <-done:
 			return
 		case <-ctx.Done():

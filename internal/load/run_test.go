@@ -162,6 +162,17 @@ func TestPairsBoundTheRun(t *testing.T) {
 	})
 }
 
+// The clock does not run before everybody has begun.
+func TestWarmUpWaitsForEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(0, time.Second) // the last of 10 in line is served after 10 s
+		got, err := Run(t.Context(), Config{Dial: f.dial, Workload: HandOffs, Workers: 10, WarmUp: time.Millisecond, Duration: 20500 * time.Millisecond})
+		if err != nil || got.Pairs != 20 || got.LeastServed != 2 || got.Seconds != 20.5 {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+}
+
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(310*time.Millisecond, 0)

@@ -1,0 +1,110 @@
+// Compare measures LDLM beside Redis and bare echoes, on this machine, and prints
+// a table. Run it in the module bench: go run ./cmd/compare.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/ldlm-io/ldlm/bench/compare"
+)
+
+func main() {
+	if hidden, err := compare.Hidden(os.Args[1:], os.Stdin, os.Stdout); hidden {
+		exit(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// settings are the flags.
+type settings struct {
+	run    string
+	json   bool
+	ldlm   string
+	rounds int
+	sizes  compare.Sizes
+}
+
+func flags() *settings {
+	s := &settings{sizes: compare.FullSizes()}
+	flag.StringVar(&s.run, "run", "", "measure only what matches this regular expression: "+strings.Join(compare.Names(), " "))
+	flag.IntVar(&s.rounds, "rounds", 5, "measure so often, and take medians")
+	flag.DurationVar(&s.sizes.Duration, "duration", s.sizes.Duration, "measure each throughput for so long")
+	flag.DurationVar(&s.sizes.WarmUp, "warm-up", s.sizes.WarmUp, "work so long before the clock runs")
+	flag.StringVar(&s.ldlm, "ldlm", "", "the program ldlm (default: built from the source)")
+	flag.BoolVar(&s.json, "json", false, "print everything that was measured as JSON")
+	flag.Parse()
+	return s
+}
+
+func run(ctx context.Context) (err error) {
+	s := flags()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("takes no arguments, but was given %q", flag.Arg(0))
+	}
+	pattern, err := regexp.Compile(s.run)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	if s.sizes.Duration <= 0 || s.sizes.WarmUp < 0 {
+		return errors.New("-duration must be more than 0, -warm-up not less")
+	}
+	o := compare.Options{Run: pattern, Rounds: s.rounds, Sizes: s.sizes, LDLM: s.ldlm, Progress: progress}
+	if o.Self, err = os.Executable(); err != nil {
+		return err
+	}
+	if o.Redis, err = compare.FindRedis(); err != nil {
+		progress("%v", err)
+	}
+	if o.LDLM == "" {
+		dir, err := os.MkdirTemp("", "ldlm-compare")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		if o.LDLM, err = compare.Build(ctx, dir); err != nil {
+			return err
+		}
+	}
+	report, err := compare.Run(ctx, o)
+	if report != nil {
+		err = errors.Join(err, s.print(report))
+	}
+	return err
+}
+
+// print prints a report, and says what is wrong with it.
+func (s *settings) print(r *compare.Report) error {
+	var err error
+	if s.json {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(r)
+	} else {
+		err = r.Write(os.Stdout, "go run -C bench ./cmd/compare "+strings.Join(os.Args[1:], " "))
+	}
+	if err == nil && len(r.Failures) > 0 {
+		err = fmt.Errorf("%d measurements failed", len(r.Failures))
+	}
+	return err
+}
+
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

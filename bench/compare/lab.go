@@ -1,0 +1,118 @@
+package compare
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ldlm-io/ldlm/bench/echo"
+	"github.com/ldlm-io/ldlm/internal/proc"
+)
+
+// A lab is what measurements work with.
+type lab struct {
+	ldlm  string // the program
+	redis string // the server, "" if there is none
+	self  string // this program, whose hidden commands are echoes and clients
+	dir   string // where servers may write
+	sizes Sizes
+}
+
+// Sizes say how much work a measurement is.
+type Sizes struct {
+	WarmUp   time.Duration // before the clock runs
+	Duration time.Duration // that a throughput is measured for; 0 for
+	Pairs    int64         // so many pairs
+	Locks    int           // that are held at once
+	Conns    int           // that are open at once
+	Kills    int           // of a holder, of which the slowest counts
+}
+
+// FullSizes are those that goals are for. Throughput is measured for as long as it
+// takes to get past the noise of a shared machine.
+func FullSizes() Sizes {
+	return Sizes{WarmUp: 500 * time.Millisecond, Duration: 2 * time.Second, Locks: 100_000, Conns: 1000, Kills: 5}
+}
+
+// A server is a process that listens.
+type server struct {
+	*process
+	address string
+}
+
+// time is the processor time that the server has used.
+func (s *server) time() (time.Duration, error) { return proc.Time(s.pid()) }
+
+// startLDLM starts the server with memory only, and with flags if there are some.
+func (l *lab) startLDLM(ctx context.Context, flags ...string) (*server, error) {
+	args := append([]string{"server", "--listen_address", "127.0.0.1:0", "--ipc_socket_file", ""}, flags...)
+	p, err := start(ctx, "ldlm server", l.ldlm, args...)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := p.await(ctx, `"Server runs",`)
+	var line struct {
+		Address string `json:"address"`
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte("{"+rest), &line)
+	}
+	if err != nil {
+		p.kill()
+		return nil, err
+	}
+	return &server{p, line.Address}, nil
+}
+
+// startRedis starts Redis without persistence, unless arguments say otherwise.
+func (l *lab) startRedis(ctx context.Context, more ...string) (*server, error) {
+	address, port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{
+		"--bind", "127.0.0.1", "--port", port, "--daemonize", "no", "--dir", l.dir, "--save", "", "--appendonly", "no",
+	}, more...)
+	p, err := start(ctx, "redis-server", l.redis, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.awaitPort(ctx, address); err != nil {
+		p.kill()
+		return nil, err
+	}
+	return &server{p, address}, nil
+}
+
+// startEcho starts an echo.
+func (l *lab) startEcho(ctx context.Context, c echo.Carrier) (*server, error) {
+	p, err := start(ctx, "echo", l.self, echoCommand, string(c))
+	if err != nil {
+		return nil, err
+	}
+	address, err := p.await(ctx, readyPrefix)
+	if err != nil {
+		p.kill()
+		return nil, err
+	}
+	return &server{p, strings.TrimSpace(address)}, nil
+}
+
+// startHolder starts a client that holds n locks, whose names begin with prefix.
+func (l *lab) startHolder(ctx context.Context, h Holder) (*process, error) {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, "holder", l.self, holderCommand, string(text))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.await(ctx, readyPrefix); err != nil {
+		p.kill()
+		return nil, fmt.Errorf("hold %d locks: %w", h.Locks, err)
+	}
+	return p, nil
+}
