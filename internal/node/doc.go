@@ -10,7 +10,7 @@
 // # Goroutines
 //
 // Callers run on goroutines of their own, right down to the journal. The node
-// has five more, all started by [Open] and gone when [Node.Close] returns:
+// has six more, all started by [Open] and gone when [Node.Close] returns:
 //
 //	 callers                   Call, Submit, Attach, reads
 //	    |                        |  propose
@@ -26,12 +26,14 @@
 //	 strays                         |  |        v
 //	                    +-----------+ ++------------+   +--------+   +-------+
 //	 while leading:     | timekeeper| | collector   |   | ring of|-->|herald |--> Watch
-//	                    | deadlines | | idle locks  |   | events |   |       |
-//	                    +-----------+ +-------------+   +--------+   +-------+
+//	                    | deadlines | | idle locks  |   | events |   +-------+
+//	                    +-----------+ +-------------+   | notes  |-->|scribe |--> log
+//	                                                    +--------+   +-------+
 //
 // Apply never waits for anybody: mailboxes grow as far as what a client has
 // outstanding, waiters have a channel with room for one, and events go into a
-// ring that the herald reads behind it. The timekeeper runs the collector, and
+// ring that the herald reads behind it. What ended without its holder's will is
+// noted for the scribe, who logs it. The timekeeper runs the collector, and
 // both only propose while the context of the lead lives.
 //
 // # Time

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/lock"
@@ -109,25 +110,30 @@ func (n *Node) collect(lead context.Context) {
 		case <-n.ctx.Done():
 			return
 		}
-		for n.collectSome(lead) {
+		cleared := 0
+		for more := true; more; {
+			var count int
+			count, more = n.collectSome(lead)
+			cleared += count
+		}
+		if cleared > 0 {
+			n.log.InfoContext(lead, fmt.Sprintf("Lock garbage collection cleared %d locks", cleared))
 		}
 	}
 }
 
-// collectSome forgets a bounded number of idle locks and reports whether there
-// may be more. If every lock is held there is nothing to ask the table for.
-func (n *Node) collectSome(lead context.Context) (more bool) {
+// collectSome forgets a bounded number of idle locks and reports how many, and
+// whether there may be more. If every lock is held there is nothing to ask the
+// table for.
+func (n *Node) collectSome(lead context.Context) (count int, more bool) {
 	const most = 1000
 	if c := n.Counts(); c.Locks == c.Held {
-		return false
+		return 0, false
 	}
 	idle := max(spanOf(n.cfg.CollectIdle), lock.Millisecond)
 	o, err := n.ask(lead, &lock.Collect{Idle: idle, Max: most})
 	if err != nil {
-		return false
+		return 0, false
 	}
-	if o.Count > 0 {
-		n.log.DebugContext(lead, "forgot idle locks", "count", o.Count)
-	}
-	return o.Count == most
+	return o.Count, o.Count == most
 }

@@ -47,9 +47,10 @@ func (m *machine) Apply(e journal.Entry) {
 	r := n.table.Apply(lock.Entry{
 		Term: e.Term, StampTerm: e.StampTerm, Elapsed: lock.Duration(e.Elapsed), Commands: commands,
 	})
-	outcomes := r.Outcomes
+	outcomes, own := r.Outcomes, false
 	for _, b := range e.Batches {
 		b := b.(*batch)
+		own = own || !b.foreign
 		n.answer(b, outcomes[:len(b.commands)], e.Index)
 		outcomes = outcomes[len(b.commands):]
 	}
@@ -59,6 +60,9 @@ func (m *machine) Apply(e journal.Entry) {
 	if len(r.Events) > 0 {
 		n.tell(r.Events, commands, e.Index)
 		n.herald.publish(r.Events, time.Now())
+		if own {
+			n.scribe.take(n.ctx, r.Events)
+		}
 	}
 	clear(n.commands)
 	n.commands = n.commands[:0]

@@ -20,6 +20,7 @@ type Node struct {
 	log     *slog.Logger
 	journal journal.Journal
 	herald  *herald
+	scribe  *scribe
 	clerk   *clerk
 	keys    *keySource
 	batches sync.Pool // of *batch with one command
@@ -60,7 +61,8 @@ func Open(cfg Config, open func(journal.Machine) (journal.Journal, error)) (*Nod
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, herald: newHerald(cfg.EventBacklog), clerk: newClerk(), keys: &keySource{},
+		cfg: cfg, log: cfg.Logger, herald: newHerald(cfg.EventBacklog), scribe: newScribe(cfg.Logger),
+		clerk: newClerk(), keys: &keySource{},
 		wakeTimekeeper: make(chan struct{}, 1), wakeBeater: make(chan struct{}, 1), joining: make(chan struct{}, 1),
 		table: lock.New(), clock: clock{limit: cfg.StallLimit},
 		links: map[lock.SessionNumber]*Link{}, waiters: map[requestName]*waiter{},
@@ -78,6 +80,7 @@ func Open(cfg Config, open func(journal.Machine) (journal.Journal, error)) (*Nod
 	n.tasks.Go(n.runBeater)
 	n.tasks.Go(n.runClerk)
 	n.tasks.Go(func() { n.herald.run(n.ctx) })
+	n.tasks.Go(func() { n.scribe.run(n.ctx) })
 	return n, nil
 }
 
