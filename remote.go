@@ -120,10 +120,23 @@ func callError(ctx context.Context, op, name string, err error) error {
 		return &Error{Op: op, Name: name, kind: ErrClosed}
 	case ctx.Err() != nil:
 		e := gaveUp(ctx, op, name)
-		e.kind = ErrUnknownOutcome
+		if changes(op) {
+			e.kind = ErrUnknownOutcome
+		}
 		return e
 	}
 	return remoteError(op, name, err)
+}
+
+// changes reports whether an operation outside the session may have changed
+// something, whose outcome somebody must then look at.
+func changes(op string) bool {
+	switch op {
+	case "list", "get", "list sessions", "get session", "status", "watch":
+		return false
+	default:
+		return true
+	}
 }
 
 // remoteError makes the status of a gRPC call an error of this package.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,25 +40,46 @@ func completeLocks(f *clientFlags, c *cobra.Command) {
 	}
 }
 
-// lockNames returns names of locks that begin so, as many as come in time. A
-// shell has no use for errors.
+// lockNames returns names of locks that begin so, as many as come in time.
 func (f *clientFlags) lockNames(ctx context.Context, begun string) []string {
+	var names []string
+	f.briefly(ctx, func(ctx context.Context, c *ldlm.Client) {
+		for l, err := range c.Admin().List(ctx, ldlm.WithPrefix(begun)) {
+			if err != nil || len(names) == maxCompletions {
+				return
+			}
+			// A shell cannot be given a name of several lines.
+			if !strings.ContainsFunc(l.Name, document.Hidden) {
+				names = append(names, l.Name)
+			}
+		}
+	})
+	return names
+}
+
+// sessionNumbers returns numbers of sessions with their clients.
+func (f *clientFlags) sessionNumbers(ctx context.Context) []string {
+	var numbers []string
+	f.briefly(ctx, func(ctx context.Context, c *ldlm.Client) {
+		for s, err := range c.Admin().Sessions(ctx) {
+			if err != nil || len(numbers) == maxCompletions {
+				return
+			}
+			who := printable(clientText(clientDocument(s.Client), ""))
+			numbers = append(numbers, cobra.CompletionWithDesc(strconv.FormatUint(s.Number, 10), who))
+		}
+	})
+	return numbers
+}
+
+// briefly asks for a completion. A shell has no use for errors.
+func (f *clientFlags) briefly(ctx context.Context, do func(ctx context.Context, c *ldlm.Client)) {
 	client, err := f.dial()
 	if err != nil {
-		return nil
+		return
 	}
 	defer func() { _ = client.Close() }() // it holds nothing
 	ctx, cancel := context.WithTimeout(ctx, completeWithin)
 	defer cancel()
-	var names []string
-	for l, err := range client.Admin().List(ctx, ldlm.WithPrefix(begun)) {
-		if err != nil || len(names) == maxCompletions {
-			break
-		}
-		// A shell cannot be given a name of several lines.
-		if !strings.ContainsFunc(l.Name, document.Hidden) {
-			names = append(names, l.Name)
-		}
-	}
-	return names
+	do(ctx, client)
 }

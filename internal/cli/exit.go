@@ -102,7 +102,7 @@ func withoutPackage(err error) string {
 	if before, after, ok := strings.Cut(text, `connection error: desc = "transport: Error while dialing: `); ok {
 		text = before + strings.TrimSuffix(after, `"`)
 	}
-	return text
+	return strings.Replace(text, context.DeadlineExceeded.Error()+": no answer", "no answer", 1)
 }
 
 // signalCode is the exit code of a process that a signal ended.
@@ -154,11 +154,35 @@ func (c *clientFlags) advise(ctx context.Context, err error) error {
 	if e := (*exitError)(nil); errors.As(err, &e) {
 		return err // it says so itself
 	}
-	text := withoutPackage(err)
+	text := textOf(err)
 	if next := c.nextStep(err); next != "" {
 		text += "\n" + next
 	}
 	return &exitError{code: codeOf(err), err: errors.New("ldlm: " + text)}
+}
+
+// textOf says what failed, and why.
+func textOf(err error) string {
+	failed := (*ldlm.Error)(nil)
+	if !errors.As(err, &failed) || failed.Name == "" {
+		return withoutPackage(err)
+	}
+	switch {
+	case errors.Is(err, ldlm.ErrNotFound):
+		return "there is no lock " + quoteName(failed.Name) + "; one that nobody holds or waits for is forgotten after a while"
+	case errors.Is(err, ldlm.ErrWrongKey):
+		return failed.Op + " " + quoteName(failed.Name) + ": that is not the key of a present hold; the hold has ended, or the key is another lock's"
+	default:
+		return withoutPackage(err)
+	}
+}
+
+// nameIn is the lock that an error is about, as a word for shells.
+func nameIn(err error) string {
+	if failed := (*ldlm.Error)(nil); errors.As(err, &failed) && failed.Name != "" {
+		return shellWord(failed.Name)
+	}
+	return "NAME"
 }
 
 // nextStep says what to do about an error of the client; "" if nobody knows.
@@ -170,11 +194,11 @@ func (c *clientFlags) nextStep(err error) string {
 	case errors.Is(err, ldlm.ErrUnauthenticated):
 		return "The password comes from --password-file FILE, or LDLM_PASSWORD."
 	case errors.Is(err, ldlm.ErrUnknownOutcome):
-		return "It may have happened all the same. Look: ldlm ls, ldlm get NAME."
+		return "It may have happened all the same. Look: ldlm get " + nameIn(err)
 	case errors.Is(err, ldlm.ErrNotFound):
 		return "What there is: ldlm ls"
 	case errors.Is(err, ldlm.ErrWrongKey), errors.Is(err, ldlm.ErrTokenMoved), errors.Is(err, ldlm.ErrNotLeased):
-		return "Who holds it: ldlm get NAME"
+		return "Who holds it: ldlm get " + nameIn(err)
 	case errors.Is(err, ldlm.ErrUnsupported):
 		return "Which version is it? ldlm status"
 	default:

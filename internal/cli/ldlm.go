@@ -21,7 +21,9 @@ func Ldlm(p Process) int {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newLs(&p), newGet(&p), newUnlock(&p), newVersion(&p))
+	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newVersion(&p))
+	root.AddCommand(newLs(&p), newGet(&p), newWatch(&p), newSessions(&p), newUnlock(&p), newRenew(&p), newResize(&p))
+	root.AddCommand(newStatus(&p), newPing(&p), newWaitReady(&p))
 	root.AddCommand(newLock(&p), newGuard())
 	return p.run(root)
 }
