@@ -135,7 +135,7 @@ var table = []row{
 		pkg: "internal/server",
 		own: []string{
 			"internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
-			"internal/journal/memory", "internal/journal", "internal/lock",
+			"internal/journal/memory", "internal/journal/raftlog", "internal/journal", "internal/lock",
 		},
 		values: []string{"internal/journal", "internal/lock"},
 		why:    "puts the parts of a server together and fits the node to the interfaces that they want; nothing else",

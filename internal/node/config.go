@@ -32,6 +32,12 @@ type Config struct {
 	// BeatEvery is how often the member renews its lease while a session is
 	// attached to it. The lease must be at least 2.24 times as long. Default 1 s.
 	BeatEvery time.Duration
+	// RestartLease is what holds of sessions that are to end with their
+	// connections get when the node opens on a table that has some, and at
+	// DisownBound: the end of a process is not that of its clients. It is for a
+	// journal that keeps what it has, of a member that votes alone. Default 0: such
+	// sessions end with the process.
+	RestartLease time.Duration
 	// EventBacklog is how many events are kept for watchers that come back.
 	// Default 16,384; at least 1,024.
 	EventBacklog int
@@ -49,6 +55,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"QuietStart", &c.QuietStart, 0},
 		{"StallLimit", &c.StallLimit, 500 * time.Millisecond},
 		{"BeatEvery", &c.BeatEvery, time.Second},
+		{"RestartLease", &c.RestartLease, 0},
 	}
 	for _, s := range spans {
 		if *s.value < 0 {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -15,6 +17,9 @@ func (n *Node) runLead() {
 		lead, err := n.journal.Lead(n.ctx)
 		switch {
 		case n.Err() != nil:
+			return
+		case errors.Is(err, journal.ErrFatal):
+			n.broken(err)
 			return
 		case err != nil:
 			n.log.WarnContext(n.ctx, "cannot wait for the lead", "err", err)

@@ -112,6 +112,9 @@ func (n *Node) begin() error {
 	if err := n.cfg.checkLease(n.settings().MemberLease); err != nil {
 		return err
 	}
+	if err := n.DisownBound(n.ctx); err != nil {
+		return err
+	}
 	o, err := n.join(n.ctx, 0)
 	if err == nil && o.Code != lock.OK {
 		err = fmt.Errorf("the table refuses Member %q: code %d, field %d, limit %d", n.cfg.Member, o.Code, o.Field, o.Limit)
@@ -168,6 +171,14 @@ func (n *Node) fail(cause error) {
 	clear(n.links)
 }
 
+// broken ends the node because its journal has failed.
+func (n *Node) broken(err error) {
+	if n.Err() == nil {
+		n.log.ErrorContext(n.ctx, "the journal has failed", "err", err)
+		n.fail(fmt.Errorf("%w: %w", ErrClosed, err))
+	}
+}
+
 // propose puts a batch into the order. Its errors are the journal's; those of
 // an ended node wrap ErrClosed as well.
 func (n *Node) propose(ctx context.Context, b *batch) error {
@@ -175,9 +186,8 @@ func (n *Node) propose(ctx context.Context, b *batch) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, journal.ErrFatal) && n.Err() == nil {
-		n.log.ErrorContext(ctx, "the journal has failed", "err", err)
-		n.fail(fmt.Errorf("%w: %w", ErrClosed, err))
+	if errors.Is(err, journal.ErrFatal) {
+		n.broken(err)
 	}
 	if ended := n.Err(); ended != nil {
 		return fmt.Errorf("%w: %w", ended, err)

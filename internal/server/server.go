@@ -14,6 +14,7 @@ import (
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
 	"github.com/ldlm-io/ldlm/internal/journal/memory"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/node"
 	"github.com/ldlm-io/ldlm/internal/restapi"
@@ -45,6 +46,12 @@ type Config struct {
 	CollectEvery, CollectIdle time.Duration
 	// KeepaliveInterval and KeepaliveTimeout find dead gRPC connections.
 	KeepaliveInterval, KeepaliveTimeout time.Duration
+	// DataDir is the directory in which everything is kept. Default: everything is
+	// kept in memory.
+	DataDir string
+	// RestartLease is what the holds of clients of the first protocol live for
+	// after the server has ended, if they are kept. Needed with DataDir.
+	RestartLease time.Duration
 	// NoClearOnDisconnect leaves the holds of v1 connections when they end.
 	NoClearOnDisconnect bool
 }
@@ -54,6 +61,7 @@ type Config struct {
 type Server struct {
 	addr     net.Addr
 	node     *node.Node
+	kept     *raftlog.Journal // nil: in memory
 	port     *wire.Listener
 	sessions *sessionapi.Server
 	grpc     *grpcapi.Server
@@ -71,15 +79,12 @@ type Server struct {
 	once   sync.Once
 }
 
-// Start starts a server that keeps everything in memory.
+// Start starts a server.
 func Start(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	n, err := node.Open(node.Config{
-		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
-		Settings: lock.Settings{MaxIdleTTL: longestIdle(c.RESTSessionTimeout)},
-	}, memory.Open)
+	n, kept, err := openNode(&c)
 	if err != nil {
 		_ = c.Listener.Close()
 		if c.REST != nil {
@@ -89,10 +94,10 @@ func Start(c Config) (*Server, error) {
 	}
 	sessions := sessionapi.New(sessionapi.Config{
 		Logger: c.Logger, Node: belowSessions{n}, Passwords: c.Passwords, Version: c.Version,
-		Immediate: true, // the journal in memory waits for nothing
+		Immediate: kept == nil, // the journal in memory waits for nothing
 	})
 	s := &Server{
-		addr: c.Listener.Addr(), node: n, sessions: sessions, failed: make(chan struct{}),
+		addr: c.Listener.Addr(), node: n, kept: kept, sessions: sessions, failed: make(chan struct{}),
 		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
 		grpc: grpcapi.New(grpcapi.Config{
 			Logger: c.Logger, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
@@ -101,6 +106,7 @@ func Start(c Config) (*Server, error) {
 		}),
 	}
 	s.looking, s.look = context.WithCancel(context.Background())
+	s.tasks.Go(s.watchNode)
 	s.tasks.Go(func() { s.fail(s.sessions.ServeListener(context.Background(), s.port.Native())) })
 	s.tasks.Go(func() { s.fail(s.grpc.Serve(s.port.HTTP2())) })
 	if c.REST != nil {
@@ -110,6 +116,32 @@ func Start(c Config) (*Server, error) {
 		s.tasks.Go(func() { c.Certificates.Run(s.looking) })
 	}
 	return s, nil
+}
+
+// openNode opens the node over its journal, which is nil if that is in memory.
+func openNode(c *Config) (*node.Node, *raftlog.Journal, error) {
+	cfg := node.Config{
+		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
+		Settings: lock.Settings{MaxIdleTTL: longestIdle(c.RESTSessionTimeout)},
+	}
+	if c.DataDir == "" {
+		n, err := node.Open(cfg, memory.Open)
+		return n, nil, err
+	}
+	cfg.RestartLease = c.RestartLease
+	var kept *raftlog.Journal
+	n, err := node.Open(cfg, raftlog.Opener(raftlog.Config{Dir: c.DataDir, Logger: c.Logger}, &kept))
+	return n, kept, err
+}
+
+// watchNode notices that the node has ended by itself, because its journal has
+// failed.
+func (s *Server) watchNode() {
+	select {
+	case <-s.node.Done():
+		s.fail(s.node.Err())
+	case <-s.looking.Done():
+	}
 }
 
 // longestIdle is the limit that the table has to have on idle times, or 0 if its
@@ -170,23 +202,32 @@ func (s *Server) Failed() <-chan struct{} { return s.failed }
 // Err returns why the server cannot go on. It is for after Failed is closed.
 func (s *Server) Err() error { return s.err }
 
-// Drain has nothing granted any more, answers waiting calls, and tells native
-// clients to go. What is held stays, and may be released and renewed. The end of
-// the server is not that of its clients' sessions, so nobody gets the lock of a
-// client whose connection ends on the way out.
+// Drain answers waiting calls and tells native clients to go. What is held stays,
+// and may be released and renewed. The end of the server is not that of its clients'
+// sessions, so nobody gets the lock of a client whose connection ends on the way
+// out: in memory nothing is granted any more; with a data directory, what clients
+// of the first protocol hold stays without them, for a time.
 func (s *Server) Drain(ctx context.Context) error {
 	if s.rest != nil {
 		// First of all: a lock that is free is not to be called taken because
 		// nothing is granted any more.
 		s.rest.Drain()
 	}
-	if err := s.node.StopGranting(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("stop granting: %w", err)
+	if s.kept == nil {
+		if err := s.node.StopGranting(context.WithoutCancel(ctx)); err != nil {
+			return fmt.Errorf("stop granting: %w", err)
+		}
 	}
 	s.sessions.Drain("the server shuts down")
 	s.grpc.Drain()
-	return nil
+	if s.kept == nil || s.node.Err() != nil {
+		return nil
+	}
+	return s.node.DisownBound(ctx)
 }
+
+// Kept returns the journal with the data directory; nil if everything is in memory.
+func (s *Server) Kept() *raftlog.Journal { return s.kept }
 
 // Shutdown ends the server in order: it drains, then connections end, at last
 // those of clients that have not let go when ctx ends. When it returns, no

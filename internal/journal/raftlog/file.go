@@ -68,6 +68,7 @@ type DamageError struct {
 	Reason string
 }
 
+// Error says where the damage is, and what to do.
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s; restore the data directory from a backup, "+
 		"or move it away to begin without what it held", e.Path, e.Offset, e.Reason)

@@ -177,3 +177,16 @@ func newRaft(rc *raft.Config, j *Journal) (r *raft.Raft, err error) {
 	}()
 	return raft.NewRaft(rc, j.fsm, j.store, j.store, j.snapshots, j.cfg.Transport)
 }
+
+// Opener returns a function that opens a journal once there is a machine for it,
+// and notes it in *opened.
+func Opener(c Config, opened **Journal) func(journal.Machine) (journal.Journal, error) {
+	return func(m journal.Machine) (journal.Journal, error) {
+		j, err := Open(c, m)
+		if err != nil {
+			return nil, err
+		}
+		*opened = j
+		return j, nil
+	}
+}
