@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"encoding/base64"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/ldlm-io/ldlm"
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+)
+
+// busyRun has clients of all kinds do what they do, some of it wrong, and returns
+// what nobody else may learn.
+func busyRun(t *testing.T, r *running, good, wrong string) (secrets []string) {
+	t.Helper()
+	address := r.address(t)
+	client, conn := dialV1(t, address)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", wrong)
+	if _, err := client.TryLock(ctx, &ldlmv1.TryLockRequest{Name: "a"}); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a wrong password: %v", err)
+	}
+	ctx = metadata.AppendToOutgoingContext(t.Context(), "authorization", good)
+	seconds := int32(1)
+	for _, name := range []string{"kept", "given back", "renewed", "expires", "forced"} {
+		request := &ldlmv1.TryLockRequest{Name: name}
+		if name == "renewed" || name == "expires" {
+			request.LockTimeoutSeconds = &seconds
+		}
+		l, err := client.TryLock(ctx, request)
+		if err != nil || !l.Locked {
+			t.Fatalf("%v, error %v", l, err)
+		}
+		secrets = append(secrets, l.Key)
+		switch name {
+		case "given back":
+			_, err = client.Unlock(ctx, &ldlmv1.UnlockRequest{Name: name, Key: l.Key})
+		case "renewed":
+			_, err = client.Renew(ctx, &ldlmv1.RenewRequest{Name: name, Key: l.Key, LockTimeoutSeconds: 100})
+		case "forced":
+			if got := lockTool(t, r, "unlock", name, l.Key); got.stdout != "Unlocked: true\n" {
+				t.Errorf("got %+v", got)
+			}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	r.stderr.await(t, `"msg":"Lock timer timeout"`)
+	for _, opts := range [][]ldlm.DialOption{{ldlm.WithPassword(good)}, {ldlm.WithPassword(good), ldlm.WithGRPC()}} {
+		secrets = append(secrets, busyNative(t, address, opts)...)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	r.stderr.await(t, `"msg":"Client session cleanup"`)
+	return append(secrets, good, wrong)
+}
+
+// busyNative does with a native client what can be done, and leaves it behind
+// with a lock.
+func busyNative(t *testing.T, address string, opts []ldlm.DialOption) (secrets []string) {
+	t.Helper()
+	c, err := ldlm.Dial(address, append(opts, ldlm.WithSessionValue([]byte("the session's value")))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l, err := c.Lock(t.Context(), "native", ldlm.Lease(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, l.Key())
+		if err := l.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	l, err := c.Lock(t.Context(), "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets = append(secrets, l.Key())
+	if _, err := c.Admin().ForceRelease(t.Context(), "killed", l.Token(), "in the way"); err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	return append(secrets, "the session's value")
+}
+
+// A busy server says nothing that would let a reader of its log in, or end
+// somebody's hold: no password, no whole key, no secret of a session.
+func TestLogKeepsSecrets(t *testing.T) {
+	path := write(t, "passwords", "swordfish-1\nswordfish-2\n")
+	r := startServer(t, environment{"LDLM_PASSWORD_FILE": path}, "-v", "debug")
+	secrets := busyRun(t, r, "swordfish-1", "open-sesame")
+	overwrite(t, path, "swordfish-3\n")
+	r.hangups <- syscall.SIGHUP
+	log := r.stop(syscall.SIGTERM).stderr
+	checkSecrets(t, log, append(secrets, "swordfish-2", "swordfish-3"))
+	for _, msg := range []string{
+		"Invalid password from client", "Session started", "TryLock request", "TryLock response", "Unlock request", "Renew request",
+		"Lock timer timeout", "Lock released by force", "Session ended", "Client session cleanup", "Unlocked during client session cleanup",
+		"Handling IPC Unlock request", "The configuration was read again",
+	} {
+		if !strings.Contains(log, `"msg":"`+msg+`"`) {
+			t.Errorf("the log has no %q, so it was not so busy a run", msg)
+		}
+	}
+}
+
+func checkSecrets(t *testing.T, log string, secrets []string) {
+	t.Helper()
+	for _, s := range secrets {
+		for _, form := range []string{s, strings.ReplaceAll(s, "-", ""), base64.StdEncoding.EncodeToString([]byte(s))} {
+			if i := strings.Index(log, form); i >= 0 {
+				t.Errorf("%q is in the log: …%s…", form, log[max(0, i-100):min(len(log), i+100)])
+			}
+		}
+	}
+	for _, pattern := range []string{`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}`, `[0-9a-fA-F]{17,}`, `[A-Za-z0-9+/_=-]{40,}`} {
+		if found := regexp.MustCompile(pattern).FindString(log); found != "" {
+			t.Errorf("what looks like a key or a secret is in the log: %s", found)
+		}
+	}
+}
+
+// What a format is for: programs, or people.
+func TestLogFormat(t *testing.T) {
+	for _, c := range []struct {
+		format   string
+		terminal bool
+		text     bool
+	}{{"", false, false}, {"auto", false, false}, {"auto", true, true}, {"json", true, false}, {"text", false, true}} {
+		out, signals := newOutput(), make(chan os.Signal, 1)
+		signals <- syscall.SIGTERM
+		code := LdlmServer(Process{
+			Args: []string{"-l", "127.0.0.1:0"}, Stdout: newOutput(), Stderr: out, StderrIsTerminal: c.terminal,
+			Getenv: environment{"LDLM_LOG_FORMAT": c.format}.in(shortDir(t)),
+			Notify: func() (<-chan os.Signal, func()) { return signals, func() {} },
+		})
+		if code != 0 {
+			t.Errorf("%+v: exit code %d", c, code)
+		}
+		if text := strings.Contains(out.String(), `level=WARN msg="Shutting down..."`); text != c.text {
+			t.Errorf("%+v: logged\n%s", c, out)
+		} else if !text {
+			wantLog(t, out.String(), "WARN", "Shutting down...")
+		}
+	}
+}
