@@ -40,6 +40,9 @@ type disk struct {
 	// error of ends them instead.
 	running atomic.Bool
 
+	syncs   atomic.Uint64
+	slowest atomic.Int64 // of the fsyncs, in nanoseconds
+
 	mu     sync.Mutex
 	err    error
 	failed chan struct{} // closed when err is set
@@ -81,8 +84,13 @@ func (d *disk) do(op, path string, f func() error) error {
 	timer := time.AfterFunc(d.deadline, func() {
 		d.fail(fmt.Errorf("%s %s: not done after %v, the disk hangs", op, path, d.deadline))
 	})
+	begun := time.Now()
 	err := d.try(op, path, f)
 	timer.Stop()
+	if op == opSync {
+		d.syncs.Add(1)
+		d.slowest.Store(max(d.slowest.Load(), int64(time.Since(begun))))
+	}
 	if err != nil {
 		d.fail(err)
 	}

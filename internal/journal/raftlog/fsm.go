@@ -149,15 +149,20 @@ type view struct {
 // Persist implements raft.FSMSnapshot. The caller closes the sink, or cancels it.
 func (v *view) Persist(sink raft.SnapshotSink) error {
 	counted := &countingWriter{w: sink}
-	w := bufio.NewWriterSize(counted, 256<<10)
-	if err := writeStream(w, v.applied, v.next); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
+	if err := v.write(counted); err != nil {
 		return err
 	}
 	v.fsm.snapshotSize.Store(counted.n)
 	return nil
+}
+
+// write writes the stream in large pieces.
+func (v *view) write(to io.Writer) error {
+	w := bufio.NewWriterSize(to, 256<<10)
+	if err := writeStream(w, v.applied, v.next); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 type countingWriter struct {
