@@ -18,6 +18,43 @@ const (
 	lookPatience = 2 * time.Second
 )
 
+// acquirePatiently is acquire; who leads again and again waits for servers too.
+func (h *holder) acquirePatiently(ctx context.Context) (*ldlm.Lock, error) {
+	for first := true; ; first = false {
+		lock, err := h.acquire(ctx)
+		e := (*exitError)(nil)
+		if err == nil || !h.again || !errors.As(err, &e) || e.code != exitUnavailable {
+			return lock, err
+		}
+		if first {
+			h.remarks.warn("no server can be reached; trying again")
+		}
+		if err := h.pause(retryEvery); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// retryEvery is how often a server is looked for that cannot be reached.
+const retryEvery = time.Second
+
+// pause waits, unless a signal ends it.
+func (h *holder) pause(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return nil
+		case s := <-h.signals:
+			if !supervise.IsStop(s) {
+				return &exitError{code: signalCode(s)}
+			}
+			_ = supervise.Suspend()
+		}
+	}
+}
+
 // acquire takes the locks. A signal ends the wait: a grant that comes in the same
 // moment is given back.
 func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
@@ -29,8 +66,13 @@ func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
 	defer cancel(nil)
 	done := make(chan result, 1)
 	go func() {
-		lock, err := h.client.LockAll(ctx, h.names, h.lockOptions()...)
-		done <- result{lock, err}
+		var r result
+		if h.all {
+			r.lock, r.err = h.client.LockAll(ctx, h.names, h.lockOptions()...)
+		} else {
+			r.lock, r.err = h.client.Lock(ctx, h.names[0], h.lockOptions()...)
+		}
+		done <- r
 	}()
 	curious := time.NewTimer(impatience)
 	defer curious.Stop()

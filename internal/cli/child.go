@@ -46,6 +46,20 @@ func startChild(p *Process, path string, argv, environment []string, mark string
 	})
 }
 
+// passOn gives a child a signal that this process got, unless a terminal has given
+// it to both.
+func passOn(c *supervise.Process, s os.Signal, foreground bool, r *remarks) {
+	if foreground && (supervise.FromTerminal(s) || supervise.IsStop(s)) {
+		if supervise.IsStop(s) {
+			_ = supervise.Suspend()
+		}
+		return
+	}
+	if err := c.Forward(s); err != nil {
+		r.warn("cannot pass on %s: %v", s, err)
+	}
+}
+
 // lookUp finds a command as shells do. Whoever has "." in the path wants it.
 func lookUp(name string) (string, error) {
 	path, err := exec.LookPath(name)

@@ -10,33 +10,11 @@ import (
 	"net/netip"
 	"syscall"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/config"
 )
-
-func newDev(p *Process) *cobra.Command {
-	var settings config.Dev
-	c := &cobra.Command{
-		Use:   "dev",
-		Short: "Run a throw-away server for development: memory only, loopback, no password",
-		Args:  noArgs,
-	}
-	binding := config.Bind(c.Flags(), &settings)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := binding.Load(p.Getenv); err != nil {
-			return misused(c, err)
-		}
-		d, err := openDev(c.Context(), p, &settings)
-		if err != nil {
-			return err
-		}
-		return d.run(p)
-	}
-	return c
-}
 
 // dev is a development server before it starts: everything that could be in its
 // way is out of it.
@@ -107,7 +85,7 @@ func portError(ctx context.Context, address string, err error) error {
 }
 
 // run starts the server, says what there is, and waits for the end.
-func (d *dev) run(p *Process) error {
+func (d *dev) run(p *Process, asJSON bool) error {
 	signals, stop := p.Notify()
 	defer stop()
 	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
@@ -115,7 +93,9 @@ func (d *dev) run(p *Process) error {
 	if err != nil {
 		return startError(err)
 	}
-	d.print(p.Stdout)
+	if err := d.announce(p.Stdout, asJSON); err != nil {
+		log.Error("Nobody reads where the server listens", "error", err)
+	}
 	return waitServer(server, log, signals, nil, nil)
 }
 
@@ -126,6 +106,19 @@ func (d *dev) server() config.Server {
 	s.ListenAddress, s.IPCSocketFile, s.LogLevel = d.settings.ListenAddress, d.path, d.settings.LogLevel
 	s.KeepaliveInterval, s.KeepaliveTimeout = d.settings.KeepaliveInterval, d.settings.KeepaliveTimeout
 	return s
+}
+
+// announce says what there is, to people or to a program.
+func (d *dev) announce(w io.Writer, asJSON bool) error {
+	if !asJSON {
+		d.print(w)
+		return nil
+	}
+	line, err := d.document()
+	if err == nil {
+		_, err = w.Write(line)
+	}
+	return err
 }
 
 // print says what listens where, and what to try.
@@ -140,7 +133,11 @@ func (d *dev) print(w io.Writer) {
 	case d.noSocket != nil:
 		fmt.Fprintf(w, "  ldlm-lock   off: another server has %s (choose one with --ipc_socket_file)\n", d.path)
 	}
-	fmt.Fprintf(w, "  Try:  grpcurl -plaintext -d '{\"name\": \"demo\"}' %s ldlm.LDLM/TryLock\n", address)
+	elsewhere := ""
+	if address.String() != defaultAddress {
+		elsewhere = "LDLM_ADDRESS=" + address.String() + " "
+	}
+	fmt.Fprintf(w, "  Try:  %sldlm lock demo -- sleep 60\n", elsewhere)
 	if d.socket != nil {
 		fmt.Fprintln(w, "        ldlm-lock list")
 	}

@@ -57,7 +57,7 @@ func (h *holder) run(ctx context.Context) (err error) {
 
 // once takes the lock once. It reports whether to do so again.
 func (h *holder) once(ctx context.Context, watched <-chan struct{}) (again bool, err error) {
-	lock, err := h.acquire(ctx)
+	lock, err := h.acquirePatiently(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -73,10 +73,10 @@ func (h *holder) once(ctx context.Context, watched <-chan struct{}) (again bool,
 		k.show()
 	}
 	k.run()
-	if !k.isLost() {
+	if k.isHeld() {
 		h.release(ctx, lock)
 	}
-	return h.again && k.isLost() && k.ended == nil, k.result()
+	return h.again && k.isLost(), k.result()
 }
 
 // find looks for the command before anything is locked for it.
@@ -119,7 +119,7 @@ func (h *holder) dropped() []string {
 
 // release gives the lock back. That it cannot is no failure: the ttl does it then.
 func (h *holder) release(ctx context.Context, lock *ldlm.Lock) {
-	if err := lock.Release(ctx); err != nil {
+	if err := lock.Release(ctx); err != nil && !errors.Is(err, ldlm.ErrLost) {
 		h.remarks.warn("%s is not released in order (%s); it is free after its ttl of %s at the latest",
 			h.quoted(), plainError(err), shortDuration(h.ttl))
 	}

@@ -26,6 +26,7 @@ const (
 // holdingOptions are the flags of the commands that hold a lock for as long as
 // something runs.
 type holdingOptions struct {
+	name    string // of the program, where there is no command
 	names   []string
 	command []string // empty: none
 
@@ -42,23 +43,28 @@ type holdingOptions struct {
 	passCredentials bool
 	output          string
 
+	try          bool
+	wait         time.Duration
+	waits        bool // --wait was given
+	conflictCode int
+
 	// Of lock alone:
-	try               bool
-	wait              time.Duration
-	waits             bool // --wait was given
 	shared, exclusive bool
 	size, permits     int
 	all               bool
-	conflictCode      int
 
 	// Of elect alone:
-	value string
-	again bool
+	value   string
+	again   bool
+	observe bool
 }
 
 // add gives a command the flags that both commands have.
 func (o *holdingOptions) add(c *cobra.Command) {
 	f := c.Flags()
+	f.BoolVarP(&o.try, "nonblock", "n", false, "do not wait")
+	f.VarP(durationValue(&o.wait), "wait", "w", "wait at most so long (default: as long as it takes)")
+	f.IntVarP(&o.conflictCode, "conflict-exit-code", "E", exitNotAcquired, "exit code when it is held by others")
 	f.StringVarP(&o.shell, "command", "c", "", "run `STRING` with $SHELL -c, instead of words after --")
 	f.StringVar(&o.reason, "reason", "", "`TEXT` that others see beside the lock")
 	f.StringToStringVar(&o.labels, "label", nil, "`KEY=VALUE` that others see beside the lock; may be repeated")
@@ -104,6 +110,8 @@ func (o *holdingOptions) check(dashed bool) error {
 		return errors.New("-s and -x exclude each other")
 	case o.conflictCode < 0 || o.conflictCode > 255:
 		return fmt.Errorf("-E %d is no exit code", o.conflictCode)
+	case o.observe && (o.runs() || o.again || o.whilePID != 0):
+		return errors.New("--observe looks on: it neither runs a command nor leads")
 	case o.onLost != onLostKill && o.onLost != onLostTerm && o.onLost != onLostWarn:
 		return fmt.Errorf("--on-lost is kill, term or warn, not %q", o.onLost)
 	case o.output != "text" && o.output != "json":
@@ -144,7 +152,7 @@ const maxCommandBytes = 256
 // client is what others see of who holds: the command line is its program.
 func (o *holdingOptions) client() ldlm.ClientInfo {
 	host, _ := os.Hostname() // without it the field stays empty
-	info := ldlm.ClientInfo{Host: host, PID: os.Getpid(), User: userName(), Program: "ldlm lock", Library: "ldlm " + currentBuild().version}
+	info := ldlm.ClientInfo{Host: host, PID: os.Getpid(), User: userName(), Program: o.name, Library: "ldlm " + currentBuild().version}
 	switch {
 	case o.shell != "":
 		info.Program = o.shell

@@ -63,6 +63,7 @@ func (k *keeper) run() {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for !k.over {
+		k.hearEnd() // first: a command that has ended needs no signals
 		select {
 		case <-k.done:
 			k.done, k.childOver = nil, true
@@ -88,6 +89,15 @@ func (k *keeper) run() {
 	}
 }
 
+// hearEnd notes whether the command itself has ended.
+func (k *keeper) hearEnd() {
+	select {
+	case <-k.done:
+		k.done, k.childOver = nil, true
+	default:
+	}
+}
+
 // finish ends a hold without a command.
 func (k *keeper) finish(err error) { k.ended, k.over = err, true }
 
@@ -103,12 +113,8 @@ func (k *keeper) signal(s os.Signal) {
 		if supervise.Ends(s) {
 			k.finish(nil)
 		}
-	case k.p.Foreground && supervise.FromTerminal(s):
-		// The terminal has told the command too.
 	default:
-		if err := k.child.Forward(s); err != nil {
-			k.remarks.warn("cannot pass on %s: %v", s, err)
-		}
+		passOn(k.child, s, k.p.Foreground, k.remarks)
 	}
 }
 
@@ -215,7 +221,7 @@ func (k *keeper) stopFor(cause error, why string) {
 		k.over = true
 	case k.onLost == onLostWarn:
 		k.remarks.warn("the command goes on (--on-lost=warn)")
-	default:
+	case !k.childOver:
 		k.stop()
 	}
 }
@@ -286,6 +292,15 @@ func (k *keeper) pause() time.Duration {
 		}
 	}
 	return next
+}
+
+// isHeld reports whether the hold is to be given back: not if it has ended, nor if
+// there is nobody to give it back to and the end of the session does it.
+func (k *keeper) isHeld() bool {
+	if _, trouble := k.lock.Confirmed(); trouble != nil && k.cause != nil && !k.again {
+		return false
+	}
+	return !k.gone
 }
 
 // isLost reports whether the hold ended against its holder's will.

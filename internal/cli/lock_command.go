@@ -40,10 +40,8 @@ func newLock(p *Process) *cobra.Command {
 	}
 	h := &holder{p: p, clientFlags: addClientFlags(p, c)}
 	o := &h.holdingOptions
+	o.name = "ldlm lock"
 	f := c.Flags()
-	f.BoolVarP(&o.try, "nonblock", "n", false, "do not wait")
-	f.VarP(durationValue(&o.wait), "wait", "w", "wait at most so long (default: as long as it takes)")
-	f.IntVarP(&o.conflictCode, "conflict-exit-code", "E", exitNotAcquired, "exit code when the lock is held by others")
 	f.BoolVarP(&o.shared, "shared", "s", false, "share it with others who do so too")
 	f.BoolVarP(&o.exclusive, "exclusive", "x", false, "have it alone: the default")
 	f.IntVar(&o.size, "size", 0, "how many permits the lock has; who takes it first says so (default 1)")
