@@ -19,7 +19,7 @@ func NewClient(path string) *Client { return &Client{path: path} }
 
 // List calls each for every grant, in no fixed order, until it returns an error.
 //
-// Errors of both methods: those of [net.Dialer.DialContext] as they are if nobody
+// Errors of this method and of Unlock: those of [net.Dialer.DialContext] as they are if nobody
 // answers at the socket, a [*RefusedError] if the server refuses, else what went
 // wrong on the way.
 func (c *Client) List(ctx context.Context, each func(Grant) error) error {
@@ -34,10 +34,23 @@ func (c *Client) Unlock(ctx context.Context, name string, key *string) error {
 	if key != nil && !utf8.ValidString(*key) {
 		return &RefusedError{Code: WrongKey, Message: textWrongKey}
 	}
-	return c.ask(ctx, &request{Op: opUnlock, Name: name, Key: key}, func(Grant) error {
-		return errors.New("the server answered with a list")
-	})
+	return c.ask(ctx, &request{Op: opUnlock, Name: name, Key: key}, noGrant)
 }
+
+// Reload has the server read its configuration again. Errors are those of Unlock;
+// after a [*RefusedError] nothing has changed.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.ask(ctx, &request{Op: opReload}, noGrant)
+}
+
+// SetLogLevel has the server log from another level on, until its configuration
+// is read again. Errors are those of Reload.
+func (c *Client) SetLogLevel(ctx context.Context, level string) error {
+	return c.ask(ctx, &request{Op: opLogLevel, Level: level}, noGrant)
+}
+
+// noGrant is for answers that have no list.
+func noGrant(Grant) error { return errors.New("the server answered with a list") }
 
 // ask sends a request and hands out what is answered.
 func (c *Client) ask(ctx context.Context, q *request, each func(Grant) error) error {

@@ -1,5 +1,5 @@
-// Package adminsock is the unix socket by which ldlm-lock reaches a server on the
-// same machine: both ends of it.
+// Package adminsock is the unix socket by which ldlm-lock, and ldlm config, reach
+// a server on the same machine: both ends of it.
 //
 // Who may use it is decided by the rights of the socket's file, which only its
 // owner has; there is no password. Whole keys are shown here and nowhere else.
@@ -16,6 +16,10 @@
 //	> {"op":"unlock","name":"a","key":"6f0c…"}        without key: any one grant
 //	< {"error":{"code":"wrong_key","message":"invalid lock key"}}
 //
+//	> {"op":"reload"}                                 the configuration
+//	> {"op":"log_level","level":"debug"}
+//	< {"done":true}
+//
 // The last line says done or error; an answer without it was cut off. A line is at
 // most 1 MiB long and is checked before it is believed, at both ends.
 //
@@ -29,5 +33,5 @@
 // # What it does not know
 //
 // Connections of clients, sessions, the clock. It sees the node through a small
-// interface of its own.
+// interface of its own, and whoever operates the server through another.
 package adminsock

@@ -78,6 +78,10 @@ func TestBadRequests(t *testing.T) {
 		{`{"op":"list"} x` + "\n", "more than one value"},
 		{`{"op":"list","name":"a"}` + "\n", "takes neither"},
 		{`{"op":"list","key":""}` + "\n", "takes neither"},
+		{`{"op":"reload","name":"a"}` + "\n", "takes neither"},
+		{`{"op":"unlock","name":"a","level":"info"}` + "\n", "takes neither"},
+		{`{"op":"log_level","level":"info","key":"k"}` + "\n", "takes neither"},
+		{`{"op":"log_level"}` + "\n", "needs a level"},
 		{`{"op":"list","extra":1}` + "\n", "extra"},
 		{`{"op":"unlock","name":1}` + "\n", "number"},
 		{"{\"op\":\"unlock\",\"name\":\"\xff\"}\n", "UTF-8"},
@@ -279,7 +283,7 @@ func checkLine[T any, P interface {
 
 func FuzzRequest(f *testing.F) {
 	key := "00000000-0000-0000-0000-000000000001"
-	for _, r := range []request{{Op: opList}, {Op: opUnlock, Name: "a"}, {Op: opUnlock, Name: "ü\n\"", Key: &key}} {
+	for _, r := range []request{{Op: opList}, {Op: opUnlock, Name: "a"}, {Op: opUnlock, Name: "ü\n\"", Key: &key}, {Op: opLogLevel, Level: "debug"}, {Op: opReload}} {
 		addLine(f, &r)
 	}
 	f.Fuzz(checkLine[request])

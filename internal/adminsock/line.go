@@ -18,8 +18,10 @@ const maxLineBytes = 1 << 20
 type operation string
 
 const (
-	opList   operation = "list"
-	opUnlock operation = "unlock"
+	opList     operation = "list"
+	opUnlock   operation = "unlock"
+	opReload   operation = "reload"
+	opLogLevel operation = "log_level"
 )
 
 // A request is the one line that a client sends.
@@ -28,18 +30,27 @@ type request struct {
 	Name string    `json:"name,omitempty"`
 	// Key is nil if any grant of the name will do.
 	Key *string `json:"key,omitempty"`
+	// Level is the log level that is wanted.
+	Level string `json:"level,omitempty"`
 }
 
 // check refuses what the operation does not have.
 func (r *request) check() error {
+	hasLock, hasLevel := r.Name != "" || r.Key != nil, r.Level != ""
 	switch r.Op {
-	case opList:
-		if r.Name != "" || r.Key != nil {
-			return errors.New("list takes neither name nor key")
-		}
+	case opList, opReload:
 	case opUnlock:
+		hasLock = false
+	case opLogLevel:
+		if !hasLevel {
+			return errors.New("log_level needs a level")
+		}
+		hasLevel = false
 	default:
 		return fmt.Errorf("there is no operation %.40q", string(r.Op))
+	}
+	if hasLock || hasLevel {
+		return fmt.Errorf("%s takes neither a name, a key nor a level, but for what it is about", r.Op)
 	}
 	return nil
 }

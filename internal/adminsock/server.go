@@ -35,18 +35,30 @@ type Node interface {
 	Holders(ctx context.Context, name string, after lock.Token, limit int) ([]lock.HoldView, error)
 }
 
-// Config is what a server needs. All of it is required.
+// Operator is what may be done with the running server itself. Its methods are
+// safe for concurrent use.
+type Operator interface {
+	// Reload reads the server's configuration again. If it fails nothing has changed.
+	Reload() error
+	// SetLogLevel logs from another level on, which is one of config's words.
+	SetLogLevel(level string) error
+}
+
+// Config is what a server needs.
 type Config struct {
 	Socket *Socket
 	Node   Node
 	Logger *slog.Logger
+	// Operator may be nil: then nobody operates the server through the socket.
+	Operator Operator
 }
 
 // A Server answers at a socket. Make one with [Start].
 type Server struct {
-	socket *Socket
-	node   Node
-	log    *slog.Logger
+	socket   *Socket
+	node     Node
+	log      *slog.Logger
+	operator Operator // nil: nobody
 
 	// ctx ends with the server, and with it what is under way.
 	ctx  context.Context
@@ -60,7 +72,7 @@ type Server struct {
 
 // Start answers at the socket, which belongs to the server from then on.
 func Start(c Config) *Server {
-	s := &Server{socket: c.Socket, node: c.Node, log: c.Logger, places: make(chan struct{}, maxConnections)}
+	s := &Server{socket: c.Socket, node: c.Node, log: c.Logger, operator: c.Operator, places: make(chan struct{}, maxConnections)}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.log.Info("IPC server started", "socket", c.Socket.path)
 	s.tasks.Go(s.accept)
@@ -141,12 +153,35 @@ func (s *Server) answer(w *replies, r *bufio.Reader) error {
 	if err := decodeLine(line, &q); err != nil {
 		return refuse(BadRequest, err)
 	}
-	if q.Op == opList {
+	switch q.Op {
+	case opList:
 		s.log.Info("Handling IPC ListLocks request")
 		return s.list(w)
+	case opUnlock:
+		s.log.Info("Handling IPC Unlock request", "lock", q.Name, "key", shortKey(q.Key))
+		return s.unlock(q.Name, q.Key)
+	default:
+		return s.operate(&q)
 	}
-	s.log.Info("Handling IPC Unlock request", "lock", q.Name, "key", shortKey(q.Key))
-	return s.unlock(q.Name, q.Key)
+}
+
+// operate does something with the server itself.
+func (s *Server) operate(q *request) error {
+	if s.operator == nil {
+		return refuse(Failed, errors.New("this server is not operated through its socket"))
+	}
+	var err error
+	if q.Op == opReload {
+		s.log.Info("Handling IPC Reload request")
+		err = s.operator.Reload()
+	} else {
+		s.log.Info("Handling IPC LogLevel request", "log_level", q.Level)
+		err = s.operator.SetLogLevel(q.Level)
+	}
+	if err != nil {
+		return refuse(Failed, err)
+	}
+	return nil
 }
 
 // refuse makes an error that the peer is told.
