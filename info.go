@@ -1,8 +1,10 @@
 package ldlm
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -48,9 +50,11 @@ func (i ClientInfo) String() string {
 // thisProcess is what a client says of itself unless it is told otherwise.
 func thisProcess() ClientInfo {
 	host, _ := os.Hostname() // without it the field stays empty
-	user := os.Getenv("USER")
-	if user == "" {
-		user = os.Getenv("USERNAME")
+	name := cmp.Or(os.Getenv("USER"), os.Getenv("USERNAME"))
+	if name == "" { // as under cron, or in a container
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
 	}
 	program := ""
 	if len(os.Args) > 0 {
@@ -58,7 +62,7 @@ func thisProcess() ClientInfo {
 	}
 	valid := func(s string) string { return strings.ToValidUTF8(s, "?") }
 	return ClientInfo{
-		Host: valid(host), PID: os.Getpid(), User: valid(user), Program: valid(program), Library: library(),
+		Host: valid(host), PID: os.Getpid(), User: valid(name), Program: valid(program), Library: library(),
 	}
 }
 
