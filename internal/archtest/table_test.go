@@ -118,7 +118,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document"},
+		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document", "internal/load", "internal/proc"},
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",

@@ -25,6 +25,7 @@ func Ldlm(p Process) int {
 	root.AddCommand(newLock(&p), newElect(&p), newGuard())
 	root.AddCommand(newLs(&p), newGet(&p), newWatch(&p), newSessions(&p), newUnlock(&p), newRenew(&p), newResize(&p))
 	root.AddCommand(newStatus(&p), newPing(&p), newWaitReady(&p))
+	root.AddCommand(newBench(&p))
 	return p.run(root)
 }
 

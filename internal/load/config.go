@@ -101,8 +101,8 @@ type Progress struct {
 	Pairs int64
 }
 
-// check refuses what makes no run, and fills in what is left out.
-func (c *Config) check() error {
+// Check refuses what makes no run. Run does so too.
+func (c *Config) Check() error {
 	switch {
 	case c.Workers < 1 || c.Workers > MaxWorkers:
 		return fmt.Errorf("workers: %d, want 1 to %d", c.Workers, MaxWorkers)
@@ -115,16 +115,7 @@ func (c *Config) check() error {
 	case len(c.Prefix) > maxNameBytes:
 		return fmt.Errorf("prefix: %d bytes, want at most %d", len(c.Prefix), maxNameBytes)
 	}
-	if err := c.checkWorkload(); err != nil {
-		return err
-	}
-	if c.Connections == 0 {
-		c.Connections = c.Workers
-	}
-	if c.Every <= 0 {
-		c.Every = time.Second
-	}
-	return nil
+	return c.checkWorkload()
 }
 
 func (c *Config) checkWorkload() error {

@@ -14,8 +14,14 @@ import (
 // is no error: the result says so. If a worker fails all others stop, and the
 // result is what was measured before. All connections are closed when it returns.
 func Run(ctx context.Context, c Config) (result Result, err error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return Result{}, err
+	}
+	if c.Connections == 0 {
+		c.Connections = c.Workers
+	}
+	if c.Every <= 0 {
+		c.Every = time.Second
 	}
 	r := &run{config: c, warm: make(chan struct{})}
 	defer func() { err = errors.Join(err, r.close()) }()
@@ -34,7 +40,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 // unlessEnded is err, unless it is what the end of ctx makes of a call.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the result says that ctx has ended
 	}
 	return err
 }

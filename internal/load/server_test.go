@@ -158,7 +158,7 @@ func TestV1Refusals(t *testing.T) {
 func TestTarget(t *testing.T) {
 	for address, want := range map[string]string{
 		"a:1": "dns:a:1", "a": "dns:a:3144", "[::1]:1": "dns:[::1]:1", "::1": "dns:[::1]:3144", "[::1]": "dns:[::1]:3144",
-		" a:1 , b:2": "dns:a:1", "unix:/s": "unix:/s", "": "", "a:": "",
+		" a:1 , b:2": "dns:a:1", "unix:/s": "unix:/s", "": "", "a:": "", //nolint:gocritic // blanks are cut
 	} {
 		if got, err := target(address); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v, want %q", address, got, err, want)
