@@ -30,7 +30,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("where is the source of ldlm? Run this in the module bench, or give the program with -ldlm: %w", err)
 	}
 	path := filepath.Join(dir, "ldlm")
-	if _, err := run(ctx, "go", "build", "-C", strings.TrimSpace(root), "-trimpath", "-o", path, "./cmd/ldlm"); err != nil {
+	if _, err := run(ctx, "go", "build", "-C", strings.TrimSpace(root), "-trimpath", "-buildvcs=auto", "-o", path, "./cmd/ldlm"); err != nil {
 		return "", err
 	}
 	return path, nil
