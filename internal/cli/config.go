@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/config"
 )
 
@@ -18,7 +21,7 @@ func newConfig(p *Process) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newConfigView(p), newConfigValidate(p), newConfigTemplate(p))
+	c.AddCommand(newConfigView(p), newConfigValidate(p), newConfigTemplate(p), newConfigReload(p), newConfigLogLevel(p))
 	return c
 }
 
@@ -114,6 +117,54 @@ func newConfigTemplate(p *Process) *cobra.Command {
 		}
 		_, err = io.WriteString(p.Stdout, text)
 		return err
+	}
+	return c
+}
+
+// addSocket gives a command the flag that says where the server on this machine
+// is to be reached.
+func addSocket(p *Process, c *cobra.Command) func() *adminsock.Client {
+	path := c.Flags().StringP("socket", "s", "", "socket `FILE` of the server on this machine ($LDLM_IPC_SOCKET_FILE)")
+	return func() *adminsock.Client {
+		if *path == "" {
+			return adminsock.NewClient(lockSocket(p.Getenv))
+		}
+		return adminsock.NewClient(*path)
+	}
+}
+
+func newConfigReload(p *Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the server on this machine read its configuration again, as SIGHUP does, and hear what is wrong with it",
+		Args:  noArgs,
+	}
+	client := addSocket(p, c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := lockError("the configuration was not read again, nothing has changed", client().Reload(c.Context())); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(p.Stderr, "The configuration was read again; the server's log says what waits for the next start.")
+		return err
+	}
+	return c
+}
+
+func newConfigLogLevel(p *Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:       "log-level LEVEL",
+		Short:     "Have the server on this machine log from another level on, until its configuration is read again",
+		ValidArgs: []string{"debug", "info", "warn", "error"},
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(c.ValidArgs, args[0]) {
+				return misused(c, fmt.Errorf("takes one of %s", strings.Join(c.ValidArgs, ", ")))
+			}
+			return nil
+		},
+	}
+	client := addSocket(p, c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return lockError("the level is what it was", client().SetLogLevel(c.Context(), args[0]))
 	}
 	return c
 }

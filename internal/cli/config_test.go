@@ -189,3 +189,19 @@ func TestServerWithFile(t *testing.T) {
 		t.Errorf("got %+v\nwant %s", got, want)
 	}
 }
+
+// Without a server there is nothing to reload, which is said as ldlm-lock says it.
+func TestConfigOfNobody(t *testing.T) {
+	dir := shortDir(t)
+	for _, args := range [][]string{{"config", "reload"}, {"config", "log-level", "debug"}} {
+		got := call(t, Ldlm, environment{"TMPDIR": dir}, args...)
+		if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, "dial unix "+filepath.Join(dir, "ldlm-ipc.sock")) {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+	for _, args := range [][]string{{"config", "log-level"}, {"config", "log-level", "INFO"}, {"config", "reload", "x"}, {"config", "validate"}, {"config", "view", "-o", "xml"}} {
+		if got := call(t, Ldlm, nil, args...); got.code != 64 || got.stdout != "" || !strings.HasPrefix(got.stderr, "ldlm config ") {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+}
