@@ -196,3 +196,13 @@ func TestCollectionIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// What an entry that grants and releases pays for the scribe, who has nothing to
+// write then.
+func BenchmarkScribeTakesNothing(b *testing.B) {
+	s := newScribe((&diary{}).logger(slog.LevelInfo))
+	events := []lock.Event{{Type: lock.HoldReleased, Reason: lock.Released}, {Type: lock.HoldAcquired}}
+	for b.Loop() {
+		s.take(b.Context(), events)
+	}
+}
