@@ -49,13 +49,13 @@ func (c *checker) locks() {
 		c.sum.add(l.hash())
 		c.sum.add(l.hashName())
 		c.want(!l.dirty && !l.queued, "lock %q is dirty or queued between steps", l.name)
-		c.want(t.lockByName[l.name] == id, "lock %q is not found by its name", l.name)
+		c.want(t.findLock(l.name) == id, "lock %q is not found by its name", l.name)
 		c.want(l.number <= t.lock && l.fence <= t.token, "lock %q has a number or fence from the future", l.name)
 		c.want(l.size >= 1 && l.size <= maxSize, "lock %q has size %d", l.name, l.size)
 		c.lockHolds(id, l)
 		c.lockQueue(id, l)
 	}
-	c.want(len(t.lockByName) == c.seen.Locks, "%d names for %d locks", len(t.lockByName), c.seen.Locks)
+	c.want(t.names.count == c.seen.Locks, "%d names for %d locks", t.names.count, c.seen.Locks)
 }
 
 func (c *checker) lockHolds(id lockID, l *lockRow) {

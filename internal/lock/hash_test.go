@@ -26,11 +26,11 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		&Lead{Member: "m"},
 	}})
 	session := table.sessions.at(table.sessionByNumber[1])
-	hold := table.holds.at(table.locks.at(table.lockByName["x"]).firstHold)
+	hold := table.holds.at(table.locks.at(table.findLock("x")).firstHold)
 	request := table.requests.at(session.firstRequest)
-	idle := table.locks.at(table.lockByName["z"])
+	idle := table.locks.at(table.findLock("z"))
 	member := table.members.at(table.memberByNumber[in])
-	extra := table.extras[table.locks.at(table.lockByName["x"]).firstHold]
+	extra := table.extras[table.locks.at(table.findLock("x")).firstHold]
 	named := session.slots.named["a"]
 	numbered := session.slots.get(1)
 	for _, row := range []struct {

@@ -1,8 +1,5 @@
 package lock
 
-// findLock returns the lock of a name, 0 if there is none.
-func (t *Table) findLock(name string) lockID { return t.lockByName[name] }
-
 // makeLock puts a new lock into the table. It is idle until somebody holds it
 // or waits for it, which the caller sees to in the same step.
 func (t *Table) makeLock(name string, size uint32) lockID {
@@ -10,7 +7,7 @@ func (t *Table) makeLock(name string, size uint32) lockID {
 	t.lock++
 	l.name, l.number, l.size, l.fence = name, t.lock, size, t.fenceFloor
 	t.ledger.sum.add(l.hashName())
-	t.lockByName[name] = id
+	t.names.add(name, id)
 	t.counts.Locks++
 	t.linkIdle(id, l)
 	return id
@@ -22,7 +19,7 @@ func (t *Table) forgetLock(id lockID) {
 	t.unlinkIdle(l)
 	t.fenceFloor = max(t.fenceFloor, l.fence)
 	t.ledger.sum.sub(l.hashName())
-	delete(t.lockByName, l.name)
+	t.names.remove(l.name, id)
 	t.counts.Locks--
 	t.locks.release(id)
 }

@@ -153,11 +153,12 @@ func (r *Restorer) readLock(d *decoder) {
 	if d.flag() {
 		l.touched, l.touchNo = Time(d.int()), d.uint()
 	}
-	if l.name == "" || t.lockByName[l.name] != 0 || r.locks[l.number] != 0 || l.size == 0 || l.size > maxSize {
+	if l.name == "" || t.findLock(l.name) != 0 || r.locks[l.number] != 0 || l.size == 0 || l.size > maxSize {
 		d.fail(errors.New("a lock stands twice, or has a name or size that cannot be"))
 		return
 	}
-	r.locks[l.number], t.lockByName[l.name] = id, id
+	r.locks[l.number] = id
+	t.names.add(l.name, id)
 	t.ledger.sum.add(l.hashName())
 	t.counts.Locks++
 }

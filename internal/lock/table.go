@@ -40,7 +40,7 @@ type Table struct {
 	extras   map[holdID]*holdExtra
 	crowds   map[lockID]*crowd
 
-	lockByName      map[string]lockID
+	names           nameIndex
 	sessionByNumber map[SessionNumber]sessionID
 	sessionBySecret map[SecretHash]sessionID
 	memberByNumber  map[Incarnation]memberID
@@ -88,7 +88,7 @@ func New() *Table {
 		requests: newArena[requestID, requestRow](), places: newArena[placeID, placeRow](),
 		sessions: newArena[sessionID, sessionRow](), members: newArena[memberID, memberRow](),
 		extras: map[holdID]*holdExtra{}, crowds: map[lockID]*crowd{},
-		lockByName:      map[string]lockID{},
+		names:           newNameIndex(),
 		sessionByNumber: map[SessionNumber]sessionID{}, sessionBySecret: map[SecretHash]sessionID{},
 		memberByNumber: map[Incarnation]memberID{}, memberByName: map[string]memberID{},
 	}
