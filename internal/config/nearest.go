@@ -13,19 +13,28 @@ import (
 // ends; of several the first.
 func Nearest(word string, names []string) string {
 	word = strings.ToLower(word)
-	best, least := "", max(2, len(word)/3)+1
-	for _, name := range names {
-		if d := distance(word, name, least); d < least {
-			best, least = name, d
-		}
-	}
-	if best != "" || word == "" {
+	if best := closest(word, names, max(slip, len(word)/3)); best != "" || word == "" {
 		return best
 	}
 	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, word) }); i >= 0 {
 		return names[i]
 	}
 	return ""
+}
+
+// slip is how many letters a slip of the pen may get wrong.
+const slip = 2
+
+// closest returns the name that differs in the fewest letters, "" if that is
+// more than most.
+func closest(word string, names []string, most int) string {
+	best, least := "", most+1
+	for _, name := range names {
+		if d := distance(word, name, least); d < least {
+			best, least = name, d
+		}
+	}
+	return best
 }
 
 // distance is how many letters must be put in, left out or replaced to make b
