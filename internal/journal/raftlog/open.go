@@ -35,6 +35,9 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 	j.fsm = &fsm{journal: j, machine: m, more: make(chan struct{}, 1)}
 	j.stopped, j.stop = context.WithCancel(context.Background())
 	if err := j.open(); err != nil {
+		if failed := j.disk.check(); failed != nil {
+			err = failed // it says more than what the library made of it
+		}
 		j.stop()
 		if j.store != nil {
 			j.store.close()
