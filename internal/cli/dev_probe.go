@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
+	"net/http"
+	"strings"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -17,6 +20,8 @@ const probeTimeout = time.Second
 // whoAnswers says who has a port that is in use, as far as it tells.
 func whoAnswers(ctx context.Context, address string) string {
 	switch version, err := ask(ctx, address); {
+	case err != nil && askREST(ctx, address):
+		return "another ldlm answers there, with REST"
 	case err != nil:
 		return "whoever has it is no ldlm that answers"
 	case version == "":
@@ -63,4 +68,24 @@ func ask(ctx context.Context, address string) (version string, err error) {
 	default:
 		return "", errors.New("an answer that no ldlm gives")
 	}
+}
+
+// askREST reports whether an ldlm answers at an address with REST: only that
+// sends a stranger without a cookie away in these words.
+func askREST(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", http.NoBody)
+	if err != nil {
+		return false
+	}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	a, err := c.Do(r)
+	if err != nil {
+		return false
+	}
+	defer a.Body.Close()
+	const enough = 1 << 10
+	body, err := io.ReadAll(io.LimitReader(a.Body, enough))
+	return err == nil && strings.Contains(string(body), "create a new session at /session")
 }

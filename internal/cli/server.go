@@ -9,6 +9,7 @@ import (
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
 	"github.com/ldlm-io/ldlm/internal/server"
 )
@@ -22,6 +23,10 @@ type ServerConfig struct {
 	// Listener is the port for clients. The server closes it, even if it does
 	// not start.
 	Listener net.Listener
+	// REST is the port for REST, nil for none, and Certificates secure both
+	// ports, nil for plain text. The server closes REST as it does Listener.
+	REST         net.Listener
+	Certificates *certs.Certificates
 	// Socket is that of ldlm-lock, nil for none. The server closes it, even if
 	// it does not start.
 	Socket *adminsock.Socket
@@ -35,7 +40,7 @@ type Server struct {
 	socket *adminsock.Server // nil: off
 }
 
-// StartServer starts a server that keeps everything in memory.
+// StartServer starts a server.
 func StartServer(c ServerConfig) (*Server, error) {
 	inner, err := server.Start(serverConfig(&c))
 	if err != nil {
@@ -59,11 +64,16 @@ func serverConfig(c *ServerConfig) server.Config {
 	return server.Config{
 		Listener: c.Listener, Logger: c.Logger, Version: currentBuild().version,
 		Passwords:           c.Passwords,
+		REST:                c.REST,
+		RESTSessionTimeout:  max(c.Settings.RESTSessionTimeout, shortest),
+		Certificates:        c.Certificates,
 		CollectEvery:        max(c.Settings.LockGCInterval, shortest),
 		CollectIdle:         max(c.Settings.LockGCMinIdle, shortest),
 		KeepaliveInterval:   max(c.Settings.KeepaliveInterval, time.Second),
 		KeepaliveTimeout:    max(c.Settings.KeepaliveTimeout, 0),
 		NoClearOnDisconnect: c.Settings.NoClearOnDisconnect,
+		DataDir:             c.Settings.DataDir,
+		RestartLease:        max(c.Settings.DefaultLockTimeout, shortest),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
 )
 
@@ -52,9 +53,6 @@ func newServerCommand(p *Process, name string) (*cobra.Command, *config.Binding)
 		if done, err := printInstead(p, binding, &settings); done {
 			return err
 		}
-		if err := checkNotBuilt(&settings); err != nil {
-			return &exitError{code: exitFailure, err: fmt.Errorf("error parsing configuration: %w", err)}
-		}
 		return runServer(c.Context(), p, binding, settings)
 	}
 	return c, binding
@@ -79,27 +77,6 @@ func printInstead(p *Process, b *config.Binding, s *config.Server) (done bool, e
 		_, err = io.WriteString(p.Stdout, text)
 	}
 	return true, err
-}
-
-// checkNotBuilt refuses options that this version does not have yet. A server
-// must not start without what its operator asked for: least of all without
-// encryption.
-func checkNotBuilt(s *config.Server) error {
-	for _, o := range []struct {
-		option string
-		set    bool
-		what   string
-	}{
-		{"tls_cert", s.TLSCert != "", "TLS is"},
-		{"client_ca", s.ClientCA != "", "TLS is"},
-		{"client_cert_verify", s.ClientCertVerify, "TLS is"},
-		{"rest_listen_address", s.RESTListenAddress != "", "REST is"},
-	} {
-		if o.set {
-			return fmt.Errorf("%s: %s not built yet; leave the option out to start without", o.option, o.what)
-		}
-	}
-	return nil
 }
 
 // setUsage makes a command answer --help on stdout, and flags that it does not
@@ -132,53 +109,96 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	c := ServerConfig{
 		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: slog.New(logHandler(p, settings.LogFormat, level)),
 	}
-	server, err := openServer(ctx, p, c)
+	server, err := openServer(ctx, p, &c)
 	if err != nil {
 		return startError(err)
 	}
-	greet(c.Logger, server.Addr(), &settings)
+	greet(c.Logger, server, &settings)
 	if binding.Origin("password").Source == config.FromFlag {
 		c.Logger.Warn("The password was given as a flag, which every list of processes shows: use password_file, or LDLM_PASSWORD")
 	}
-	r := &reloader{binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords}
+	r := &reloader{binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords, certificates: c.Certificates}
 	return waitServer(server, c.Logger, signals, hangups, r.reload)
 }
 
-// openServer takes socket and port, and starts a server on them.
-func openServer(ctx context.Context, p *Process, c ServerConfig) (*Server, error) {
+// openServer takes socket and ports, and starts a server on them. What it took
+// is in the configuration.
+func openServer(ctx context.Context, p *Process, c *ServerConfig) (*Server, error) {
 	var err error
 	if c.Socket, err = openSocket(c.Logger, config.SocketFile(c.Settings.IPCSocketFile, p.Getenv)); err != nil {
 		return nil, fmt.Errorf("server.New() error creating server: %w", err)
 	}
-	if c.Listener, err = listenTCP(ctx, c.Settings.ListenAddress); err != nil {
+	if err = openPorts(ctx, c); err != nil {
 		if c.Socket != nil {
 			c.Socket.Close()
 		}
-		return nil, fmt.Errorf("net.Run() error starting server: %w", withCulprit(ctx, c.Settings.ListenAddress, err))
+		return nil, fmt.Errorf("net.Run() error starting server: %w", err)
 	}
-	server, err := StartServer(c)
+	server, err := StartServer(*c)
 	if err != nil {
 		return nil, fmt.Errorf("server.New() error creating server: %w", err)
 	}
 	return server, nil
 }
 
+// openPorts reads the certificates and takes the ports, or leaves nothing taken.
+func openPorts(ctx context.Context, c *ServerConfig) error {
+	var err error
+	c.Certificates, err = certs.Open(certs.Files{
+		Certificate: c.Settings.TLSCert, Key: c.Settings.TLSKey,
+		ClientCA: c.Settings.ClientCA, VerifyClients: c.Settings.ClientCertVerify,
+	}, c.Logger)
+	if err != nil {
+		return err
+	}
+	if c.Listener, err = listenTCP(ctx, c.Settings.ListenAddress); err != nil {
+		return withCulprit(ctx, "listen_address", c.Settings.ListenAddress, err)
+	}
+	if c.Settings.RESTListenAddress == "" {
+		return nil
+	}
+	if c.REST, err = listenTCP(ctx, c.Settings.RESTListenAddress); err != nil {
+		defer c.Listener.Close()
+		if c.Settings.RESTListenAddress == c.Settings.ListenAddress {
+			return fmt.Errorf("%w\nrest_listen_address is the same as listen_address: REST needs a port of its own", err)
+		}
+		return withCulprit(ctx, "rest_listen_address", c.Settings.RESTListenAddress, err)
+	}
+	return nil
+}
+
 // withCulprit adds to an error of listening who has the port.
-func withCulprit(ctx context.Context, address string, err error) error {
+func withCulprit(ctx context.Context, option, address string, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	return fmt.Errorf("%w\n%s is in use; %s", err, address, whoAnswers(ctx, address))
+	return fmt.Errorf("%w\n%s %s is in use; %s", err, option, address, whoAnswers(ctx, address))
 }
 
 // greet logs what the server is, and what about it may surprise.
-func greet(log *slog.Logger, addr net.Addr, settings *config.Server) {
+func greet(log *slog.Logger, s *Server, settings *config.Server) {
+	addr, rest := s.Addr(), s.RESTAddr()
+	if settings.Password != "" || settings.PasswordFile != "" {
+		log.Info("Loaded gRPC authentication configuration")
+	}
 	log.Warn("gRPC server started. Listening on " + settings.ListenAddress)
-	log.Info("Server runs", "version", currentBuild().version, "address", addr.String(),
-		"frozen_v1_client_keeps_locks", (settings.KeepaliveInterval + settings.KeepaliveTimeout).String())
-	log.Warn("Locks are kept in memory: they do not survive a restart")
-	if tcp, ok := addr.(*net.TCPAddr); ok && settings.Password == "" && settings.PasswordFile == "" && !tcp.IP.IsLoopback() {
-		log.Warn("No password is set: whoever reaches the address can take and release every lock", "address", addr.String())
+	runs := []any{
+		"version", currentBuild().version, "address", addr.String(),
+		"frozen_v1_client_keeps_locks", (settings.KeepaliveInterval + settings.KeepaliveTimeout).String(),
+	}
+	if rest != nil {
+		log.Warn("REST server started. Listening on " + settings.RESTListenAddress)
+		runs = append(runs, "rest_address", rest.String())
+	}
+	log.Info("Server runs", runs...)
+	if settings.DataDir == "" {
+		log.Warn("Locks are kept in memory: they do not survive a restart")
+	}
+	guarded := settings.Password != "" || settings.PasswordFile != "" || settings.ClientCA != "" || settings.ClientCertVerify
+	for _, a := range []net.Addr{addr, rest} {
+		if tcp, ok := a.(*net.TCPAddr); ok && !guarded && !tcp.IP.IsLoopback() {
+			log.Warn("No password is set: whoever reaches the address can take and release every lock", "address", a.String())
+		}
 	}
 }
 

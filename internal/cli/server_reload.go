@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
 )
 
@@ -20,15 +21,18 @@ type reloader struct {
 	log       *slog.Logger
 	level     *slog.LevelVar
 	passwords auth.Passwords
+	// certificates are read again as well, though a change of their files is
+	// noticed anyhow; nil if there are none.
+	certificates *certs.Certificates
 }
 
 // reload takes over what may change, or changes nothing and says why.
 func (r *reloader) reload() {
+	if r.certificates != nil {
+		_ = r.certificates.Reload() // told in the log
+	}
 	var settings config.Server
 	now, err := r.binding.Reload(&settings, r.getenv)
-	if err == nil {
-		err = checkNotBuilt(&settings)
-	}
 	var passwords []string
 	if err == nil {
 		passwords, err = settings.Passwords()

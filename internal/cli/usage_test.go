@@ -111,24 +111,6 @@ func TestStateFileIsNotBuilt(t *testing.T) {
 	}
 }
 
-// What an operator asked for and this version does not have must not be left out
-// in silence.
-func TestOptionsThatAreNotBuilt(t *testing.T) {
-	for _, option := range []string{"tls_cert", "client_ca", "client_cert_verify", "rest_listen_address"} {
-		for _, r := range []result{
-			call(t, LdlmServer, environment{"LDLM_" + strings.ToUpper(option): "true"}),
-			call(t, LdlmServer, nil, "--"+option+"=true"),
-		} {
-			if r.code != 1 || r.stdout != "" || !strings.HasPrefix(r.stderr, "error parsing configuration: "+option+": ") {
-				t.Errorf("%s: exit code %d, stdout %q, stderr %q", option, r.code, r.stdout, r.stderr)
-			}
-		}
-	}
-	if r := call(t, LdlmServer, environment{"LDLM_CLIENT_CERT_VERIFY": "false", "LDLM_TLS_CERT": ""}, "--version"); r.code != 0 {
-		t.Errorf("options that are off: exit code %d, stderr %q", r.code, r.stderr)
-	}
-}
-
 func TestMisusedCommands(t *testing.T) {
 	for args, want := range map[string]string{
 		"frob":         "ldlm: there is no command \"frob\"\nSee: ldlm --help\n",

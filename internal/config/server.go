@@ -23,18 +23,19 @@ type Server struct {
 	KeepaliveInterval   time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" env:"LDLM_KEEPALIVE_INTERVAL" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
 	KeepaliveTimeout    time.Duration `name:"keepalive_timeout" short:"t" default:"10s" env:"LDLM_KEEPALIVE_TIMEOUT" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
 	ListenAddress       string        `name:"listen_address" short:"l" default:"localhost:3144" env:"LDLM_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for clients, gRPC and native"`
-	RESTListenAddress   string        `name:"rest_listen_address" short:"r" env:"LDLM_REST_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for REST; not built yet, the server refuses to start with one"`
+	RESTListenAddress   string        `name:"rest_listen_address" short:"r" env:"LDLM_REST_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for REST; '' is off"`
 	RESTSessionTimeout  time.Duration `name:"rest_session_timeout" default:"10m0s" env:"LDLM_REST_SESSION_TIMEOUT" group:"Network" help:"how long a REST session may be idle before it ends"`
-	TLSCert             string        `name:"tls_cert" env:"LDLM_TLS_CERT" group:"Security" help:"certificate of the server, a PEM file; not built yet, the server refuses to start with one"`
-	TLSKey              string        `name:"tls_key" env:"LDLM_TLS_KEY" group:"Security" help:"key of the certificate, a PEM file"`
-	ClientCertVerify    bool          `name:"client_cert_verify" env:"LDLM_CLIENT_CERT_VERIFY" group:"Security" help:"ask clients for a certificate; not built yet, the server refuses to start with it"`
-	ClientCA            string        `name:"client_ca" env:"LDLM_CLIENT_CA" group:"Security" help:"certificates that those of clients must be signed by, a PEM file; not built yet, the server refuses to start with one"`
+	TLSCert             string        `name:"tls_cert" env:"LDLM_TLS_CERT" group:"Security" help:"certificate of the server, a PEM file, which turns TLS on for gRPC, native and REST; a new file is read while the server runs"`
+	TLSKey              string        `name:"tls_key" env:"LDLM_TLS_KEY" group:"Security" help:"key of the certificate, a PEM file without a passphrase"`
+	ClientCertVerify    bool          `name:"client_cert_verify" env:"LDLM_CLIENT_CERT_VERIFY" group:"Security" help:"ask clients for a certificate: one signed by client_ca, or else by an authority that the system trusts"`
+	ClientCA            string        `name:"client_ca" env:"LDLM_CLIENT_CA" group:"Security" help:"certificates that those of clients must be signed by, a PEM file; clients are then asked for one"`
 	Password            string        `name:"password" env:"LDLM_PASSWORD" group:"Security" secret:"true" help:"password that clients must show; as a flag, every list of processes shows it"`
 
 	PrintYAMLTemplate bool `name:"print_yaml_template" group:"General" hidden:"true" help:"print a configuration file with the settings in force and exit"`
 	PrintEnvTemplate  bool `name:"print_env_template" group:"General" hidden:"true" help:"print variables with the settings in force and exit"`
 
 	PasswordFile string `name:"password_file" env:"LDLM_PASSWORD_FILE" group:"Security" since:"2" help:"files of passwords, one a line, each of which is good; several files with commas between; read again on SIGHUP"`
+	DataDir      string `name:"data_dir" env:"LDLM_DATA_DIR" group:"Locks" since:"2" help:"directory in which locks, queues and sessions survive a restart, also kill -9 and loss of power; made if it is missing; without it they end with the server"`
 	LogFormat    string `name:"log_format" default:"auto" env:"LDLM_LOG_FORMAT" enum:"auto,json,text" group:"General" since:"2" help:"how lines are logged: json, text, or auto, which is text on a terminal and else json"`
 }
 
@@ -45,6 +46,7 @@ type Dev struct {
 	ListenAddress     string        `name:"listen_address" short:"l" default:"127.0.0.1:3144" group:"Network" help:"loopback address and port on which to listen for clients"`
 	KeepaliveInterval time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
 	KeepaliveTimeout  time.Duration `name:"keepalive_timeout" short:"t" default:"10s" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
+	RESTListenAddress string        `name:"rest_listen_address" short:"r" default:"127.0.0.1:3145" group:"Network" help:"loopback address and port on which to listen for REST; '' is off"`
 	IPCSocketFile     string        `name:"ipc_socket_file" default:"<platform specific>" group:"Network" help:"unix socket on which ldlm-lock reaches the server; '' turns it off"`
 	LogLevel          Level         `name:"log_level" short:"v" default:"warn" enum:"debug,info,warn,error" group:"General" help:"least level of the lines that are logged: debug, info, warn or error"`
 	Help              bool          `name:"help" short:"h" group:"General" help:"show this help and exit"`
