@@ -22,13 +22,30 @@ const defaultAddress = "127.0.0.1:3144"
 
 // A connection says how to reach a server. Empty fields say nothing.
 type connection struct {
-	Address       string
-	TLS           bool   // encrypt, even if nothing below is given
-	TLSCA         string // files of PEM blocks
-	TLSCert       string
-	TLSKey        string
-	TLSSkipVerify bool
-	PasswordFile  string
+	Address       string `yaml:"address,omitempty" json:"address"`
+	TLS           bool   `yaml:"tls,omitempty" json:"tls,omitempty"`       // encrypt, even if nothing below is given
+	TLSCA         string `yaml:"tls_ca,omitempty" json:"tls_ca,omitempty"` // files of PEM blocks
+	TLSCert       string `yaml:"tls_cert,omitempty" json:"tls_cert,omitempty"`
+	TLSKey        string `yaml:"tls_key,omitempty" json:"tls_key,omitempty"`
+	TLSSkipVerify bool   `yaml:"tls_skip_verify,omitempty" json:"tls_skip_verify,omitempty"`
+	PasswordFile  string `yaml:"password_file,omitempty" json:"password_file,omitempty"`
+}
+
+// encrypts reports whether anything of it asks for encryption.
+func (c *connection) encrypts() bool {
+	return c.TLS || c.TLSSkipVerify || c.TLSCA != "" || c.TLSCert != "" || c.TLSKey != ""
+}
+
+// addFlags adds the flags of a connection.
+func (c *connection) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&c.Address, "address", "", "`HOST:PORT` of the server, several separated by commas, or unix:PATH ($LDLM_ADDRESS, default "+defaultAddress+")")
+	flags.BoolVar(&c.TLS, "tls", false, "encrypt; believe the authorities of the system")
+	flags.StringVar(&c.TLSCA, "tls-ca", "", "encrypt; believe the authorities in `FILE` ($LDLM_CLIENT_TLS_CA)")
+	flags.StringVar(&c.TLSCert, "tls-cert", "", "certificate to show, a `FILE` ($LDLM_CLIENT_TLS_CERT)")
+	flags.StringVar(&c.TLSKey, "tls-key", "", "its key, a `FILE` ($LDLM_CLIENT_TLS_KEY)")
+	flags.BoolVar(&c.TLSSkipVerify, "tls-skip-verify", false, "encrypt; believe whoever answers")
+	flags.StringVar(&c.PasswordFile, "password-file", "", "`FILE` with the password; without it $LDLM_PASSWORD")
+	flags.SetNormalizeFunc(hyphens)
 }
 
 // clientFlags are the flags of commands that ask a server.
@@ -43,25 +60,21 @@ type clientFlags struct {
 	p        *Process
 	flags    *pflag.FlagSet
 	password string
+	settled  bool // connection and password are what is used
 }
 
 // addClientFlags gives a command the flags that all clients have.
 func addClientFlags(p *Process, c *cobra.Command) *clientFlags {
 	f := &clientFlags{p: p, flags: c.Flags(), timeout: 10 * time.Second}
 	flags := c.Flags()
-	flags.StringVar(&f.connection.Address, "address", "", "`HOST:PORT` of the server, several separated by commas, or unix:PATH ($LDLM_ADDRESS, default "+defaultAddress+")")
+	f.connection.addFlags(flags)
 	flags.StringVar(&f.context, "context", "", "`NAME` of a server in the file of contexts ($LDLM_CONTEXT)")
-	flags.BoolVar(&f.connection.TLS, "tls", false, "encrypt; believe the authorities of the system")
-	flags.StringVar(&f.connection.TLSCA, "tls-ca", "", "encrypt; believe the authorities in `FILE` ($LDLM_CLIENT_TLS_CA)")
-	flags.StringVar(&f.connection.TLSCert, "tls-cert", "", "certificate to show, a `FILE` ($LDLM_CLIENT_TLS_CERT)")
-	flags.StringVar(&f.connection.TLSKey, "tls-key", "", "its key, a `FILE` ($LDLM_CLIENT_TLS_KEY)")
-	flags.BoolVar(&f.connection.TLSSkipVerify, "tls-skip-verify", false, "encrypt; believe whoever answers")
-	flags.StringVar(&f.connection.PasswordFile, "password-file", "", "`FILE` with the password; without it $LDLM_PASSWORD")
 	flags.Var(durationValue(&f.timeout), "timeout", "how long an answer may take")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no messages but errors")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "say on stderr what happens to connections")
-	flags.StringVar(&f.color, "color", "auto", "auto, always or never")
-	flags.SetNormalizeFunc(hyphens)
+	flags.Var(choiceValue(&f.color, colorAuto, colorAlways, colorNever), "color", "auto, always or never")
+	completeWords(c, "color", colorAuto, colorAlways, colorNever)
+	completeContexts(f.p, c, "context")
 	return f
 }
 
@@ -70,48 +83,29 @@ func hyphens(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 }
 
-// settle fills in what flags leave open: from variables, then from the context,
-// then by default.
+// settle fills in what flags leave open, and reads the password.
 func (f *clientFlags) settle() error {
-	c := &f.connection
-	for _, v := range []struct {
-		field    *string
-		variable string
-	}{
-		{&c.Address, "LDLM_ADDRESS"},
-		{&c.TLSCA, "LDLM_CLIENT_TLS_CA"},
-		{&c.TLSCert, "LDLM_CLIENT_TLS_CERT"},
-		{&c.TLSKey, "LDLM_CLIENT_TLS_KEY"},
-		{&f.context, "LDLM_CONTEXT"},
-	} {
-		if *v.field == "" {
-			*v.field = f.p.Getenv(v.variable)
-		}
+	if f.settled {
+		return nil
 	}
-	if c.PasswordFile == "" {
-		f.password = f.p.Getenv("LDLM_PASSWORD")
-	}
-	if err := f.useContext(); err != nil {
+	if err := f.fillIn(); err != nil {
 		return err
 	}
+	c := &f.connection
 	if c.Address == "" {
 		c.Address = defaultAddress
 	}
 	if c.PasswordFile != "" {
 		b, err := os.ReadFile(c.PasswordFile)
 		if err != nil {
-			return fmt.Errorf("--password-file: %w", err)
+			return fmt.Errorf("cannot read the file of the password: %w", err)
 		}
 		if f.password = strings.TrimRight(string(b), "\r\n"); f.password == "" {
-			return fmt.Errorf("--password-file: %s is empty", c.PasswordFile)
+			return fmt.Errorf("the file of the password, %s, is empty", c.PasswordFile)
 		}
 	}
-	switch f.color {
-	case "auto", "always", "never":
-		return nil
-	default:
-		return fmt.Errorf("--color is auto, always or never, not %q", f.color)
-	}
+	f.settled = true
+	return nil
 }
 
 // dial makes a client of what flags, variables and context say. It connects when
@@ -143,7 +137,7 @@ func (f *clientFlags) dial(more ...ldlm.DialOption) (*ldlm.Client, error) {
 
 // tlsConfig returns how to encrypt; nil for not at all.
 func (c *connection) tlsConfig() (*tls.Config, error) {
-	if !c.TLS && !c.TLSSkipVerify && c.TLSCA == "" && c.TLSCert == "" && c.TLSKey == "" {
+	if !c.encrypts() {
 		return nil, nil
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.TLSSkipVerify} //nolint:gosec // asked for by name

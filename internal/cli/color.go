@@ -1,5 +1,12 @@
 package cli
 
+// Values of --color.
+const (
+	colorAuto   = "auto"
+	colorAlways = "always"
+	colorNever  = "never"
+)
+
 // A style says what a piece of text means. Colours stand for it on terminals.
 type style uint8
 
@@ -27,9 +34,9 @@ func (s style) paint(text string) string {
 func (f *clientFlags) colors() bool {
 	force := f.p.Getenv("CLICOLOR_FORCE")
 	switch {
-	case f.color == "always":
+	case f.color == colorAlways:
 		return true
-	case f.color == "never", f.p.Getenv("NO_COLOR") != "":
+	case f.color == colorNever, f.p.Getenv("NO_COLOR") != "":
 		return false
 	case force != "" && force != "0":
 		return true

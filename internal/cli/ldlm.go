@@ -22,9 +22,9 @@ func Ldlm(p Process) int {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newVersion(&p))
-	root.AddCommand(newLock(&p), newElect(&p), newGuard())
 	root.AddCommand(newLs(&p), newGet(&p), newWatch(&p), newSessions(&p), newUnlock(&p), newRenew(&p), newResize(&p))
-	root.AddCommand(newStatus(&p), newPing(&p), newWaitReady(&p))
+	root.AddCommand(newStatus(&p), newPing(&p), newWaitReady(&p), newContext(&p))
+	root.AddCommand(newLock(&p), newElect(&p), newGuard())
 	root.AddCommand(newBench(&p))
 	return p.run(root)
 }

@@ -22,9 +22,23 @@ type outputFlags struct {
 // show something.
 func addOutputFlags(p *Process, c *cobra.Command) *outputFlags {
 	o := &outputFlags{clientFlags: addClientFlags(p, c)}
+	o.addOutput(c)
+	return o
+}
+
+// addLocalOutputFlags gives a command that asks no server the flags of all that show
+// something.
+func addLocalOutputFlags(p *Process, c *cobra.Command) *outputFlags {
+	o := &outputFlags{clientFlags: &clientFlags{p: p, flags: c.Flags()}}
+	c.Flags().Var(choiceValue(&o.color, colorAuto, colorAlways, colorNever), "color", "auto, always or never")
+	completeWords(c, "color", colorAuto, colorAlways, colorNever)
+	o.addOutput(c)
+	return o
+}
+
+func (o *outputFlags) addOutput(c *cobra.Command) {
 	c.Flags().VarP(&o.format, "output", "o", "table, wide, json, yaml, name or go-template=TEMPLATE")
 	completeWords(c, "output", formatTable, formatWide, formatJSON, formatYAML, formatName, goTemplate)
-	return o
 }
 
 // addWatch adds --watch.
