@@ -1,3 +1,5 @@
+//go:build linux
+
 package compare
 
 import (
@@ -11,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if os.Getenv(parentVariable) != "" {
+		os.Exit(parent())
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -186,22 +190,6 @@ func TestNamesAreUnique(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A process that is killed takes with it what it has started.
-func TestChildrenEndWithTheirParent(t *testing.T) {
-	p, err := start(t.Context(), "sleep", "sleep", "3600")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if group, err := syscall.Getpgid(p.pid()); err != nil || group != p.pid() {
-		t.Errorf("it is in group %d, %v", group, err)
-	}
-	p.kill()
-	if err := syscall.Kill(p.pid(), 0); err == nil {
-		t.Error("it is still there")
-	}
-	p.kill() // once more does nothing
 }
 
 func TestAwait(t *testing.T) {
