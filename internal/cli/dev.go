@@ -21,42 +21,68 @@ import (
 type dev struct {
 	settings config.Dev
 	listener net.Listener
+	rest     net.Listener      // nil: off
 	socket   *adminsock.Socket // nil: off
 	path     string            // of the socket
 	noSocket error             // why it is off though nobody asked for that
 }
 
-// openDev takes the ports.
+// openDev takes the ports and the socket, or leaves nothing taken.
 func openDev(ctx context.Context, p *Process, settings *config.Dev) (*dev, error) {
-	if err := checkLoopback(ctx, settings.ListenAddress); err != nil {
-		return nil, err
-	}
 	d := &dev{settings: *settings, path: config.SocketFile(settings.IPCSocketFile, p.Getenv)}
 	var err error
-	if d.listener, err = listenTCP(ctx, settings.ListenAddress); err != nil {
-		return nil, portError(ctx, settings.ListenAddress, err)
+	if d.listener, err = devPort(ctx, "listen_address", settings.ListenAddress); err != nil {
+		return nil, err
 	}
-	if d.path == "" {
-		return d, nil
+	if settings.RESTListenAddress != "" {
+		d.rest, err = devPort(ctx, "rest_listen_address", settings.RESTListenAddress)
 	}
-	// A socket that was asked for is needed. The usual one may belong to a server
-	// that also runs here, which is no reason not to start.
-	if d.socket, err = adminsock.Listen(d.path); err != nil {
-		if settings.IPCSocketFile != config.PlatformSpecific {
-			_ = d.listener.Close()
-			return nil, err
+	if err == nil {
+		err = d.openSocket()
+	}
+	if err != nil {
+		_ = d.listener.Close()
+		if d.rest != nil {
+			_ = d.rest.Close()
 		}
-		d.noSocket = err
+		return nil, err
 	}
 	return d, nil
 }
 
+// openSocket makes the socket of ldlm-lock. One that was asked for is needed. The
+// usual one may belong to a server that also runs here, which is no reason not to
+// start.
+func (d *dev) openSocket() error {
+	if d.path == "" {
+		return nil
+	}
+	var err error
+	if d.socket, err = adminsock.Listen(d.path); err != nil && d.settings.IPCSocketFile != config.PlatformSpecific {
+		return err
+	}
+	d.noSocket = err
+	return nil
+}
+
+// devPort takes a port that only this machine reaches.
+func devPort(ctx context.Context, option, address string) (net.Listener, error) {
+	if err := checkLoopback(ctx, option, address); err != nil {
+		return nil, err
+	}
+	l, err := listenTCP(ctx, address)
+	if err != nil {
+		return nil, portError(ctx, option, address, err)
+	}
+	return l, nil
+}
+
 // checkLoopback refuses addresses that others reach: whoever reaches the server
 // may do everything.
-func checkLoopback(ctx context.Context, address string) error {
+func checkLoopback(ctx context.Context, option, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return &exitError{code: exitUsage, err: fmt.Errorf("ldlm dev: --listen_address: %w", err)}
+		return &exitError{code: exitUsage, err: fmt.Errorf("ldlm dev: --%s: %w", option, err)}
 	}
 	var r net.Resolver
 	addrs, err := r.LookupNetIP(ctx, "ip", host)
@@ -64,24 +90,24 @@ func checkLoopback(ctx context.Context, address string) error {
 		addrs, err = []netip.Addr{netip.IPv6Unspecified()}, nil
 	}
 	if err != nil {
-		return fmt.Errorf("dev: --listen_address: %w", err)
+		return fmt.Errorf("dev: --%s: %w", option, err)
 	}
 	for _, a := range addrs {
 		if !a.Unmap().IsLoopback() {
-			return &exitError{code: exitUsage, err: fmt.Errorf("ldlm dev: --listen_address %s is reached from elsewhere, "+
-				"and a development server asks nobody for a password.\nFor others there is: ldlm server --listen_address %s", address, address)}
+			return &exitError{code: exitUsage, err: fmt.Errorf("ldlm dev: --%s %s is reached from elsewhere, "+
+				"and a development server asks nobody for a password.\nFor others there is: ldlm server --%[1]s %[2]s", option, address)}
 		}
 	}
 	return nil
 }
 
 // portError says why a port cannot be had, and who has it.
-func portError(ctx context.Context, address string, err error) error {
+func portError(ctx context.Context, option, address string, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("dev: %w", err)
 	}
 	_, port, _ := net.SplitHostPort(address)
-	return fmt.Errorf("dev: port %s is in use; %s\nAnother one: ldlm dev --listen_address 127.0.0.1:0", port, whoAnswers(ctx, address))
+	return fmt.Errorf("dev: port %s is in use; %s\nAnother one: ldlm dev --%s 127.0.0.1:0", port, whoAnswers(ctx, address), option)
 }
 
 // run starts the server, says what there is, and waits for the end.
@@ -89,7 +115,7 @@ func (d *dev) run(p *Process, asJSON bool) error {
 	signals, stop := p.Notify()
 	defer stop()
 	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
-	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, Socket: d.socket})
+	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, REST: d.rest, Socket: d.socket})
 	if err != nil {
 		return startError(err)
 	}
@@ -127,6 +153,9 @@ func (d *dev) print(w io.Writer) {
 	fmt.Fprintf(w, "ldlm %s  development server: memory only, loopback, no password. Not for production.\n", currentBuild().version)
 	fmt.Fprintf(w, "  gRPC        %-21s  any language; with reflection\n", address)
 	fmt.Fprintf(w, "  Native      %-21s  the Go client's protocol, on the same port\n", address)
+	if d.rest != nil {
+		fmt.Fprintf(w, "  REST        http://%s\n", d.rest.Addr())
+	}
 	switch {
 	case d.socket != nil:
 		fmt.Fprintf(w, "  ldlm-lock   %s\n", d.path)

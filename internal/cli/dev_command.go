@@ -19,8 +19,8 @@ import (
 const devLong = `Run a throw-away server for development: memory only, loopback, no password.
 
 With a command after --, the server takes free ports and a socket of its own, the
-command finds them in LDLM_ADDRESS and LDLM_IPC_SOCKET_FILE, and the server ends
-with it; the exit code is the command's. So programs in any language have a
+command finds them in LDLM_ADDRESS, LDLM_REST_ADDRESS and LDLM_IPC_SOCKET_FILE,
+and the server ends with it; the exit code is the command's. So programs in any language have a
 server in their tests, and many can do so at once.`
 
 const devExample = `  ldlm dev                          a server on 127.0.0.1:3144, until Ctrl-C
@@ -75,6 +75,9 @@ func runDevCommand(c *cobra.Command, p *Process, settings *config.Dev, command [
 	if !c.Flags().Changed("listen_address") {
 		settings.ListenAddress = "127.0.0.1:0"
 	}
+	if !c.Flags().Changed("rest_listen_address") {
+		settings.RESTListenAddress = "127.0.0.1:0"
+	}
 	if !c.Flags().Changed("ipc_socket_file") && config.SocketFile(settings.IPCSocketFile, p.Getenv) != "" {
 		dir, err := os.MkdirTemp(p.Getenv("TMPDIR"), "ldlm-dev")
 		if err != nil {
@@ -95,7 +98,7 @@ func (d *dev) runAround(p *Process, path string, command []string) error {
 	signals, stop := p.signals()
 	defer stop()
 	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
-	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, Socket: d.socket})
+	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, REST: d.rest, Socket: d.socket})
 	if err != nil {
 		return startError(err)
 	}
@@ -126,7 +129,11 @@ func (d *dev) runAround(p *Process, path string, command []string) error {
 // environment is what the command finds: this server, and nothing of another one.
 func (d *dev) environment(p *Process) []string {
 	all := withoutVariables(p.Environ(), "LDLM_PASSWORD", "LDLM_CONTEXT", "LDLM_CLIENT_TLS_CA", "LDLM_CLIENT_TLS_CERT", "LDLM_CLIENT_TLS_KEY")
-	return append(all, "LDLM_ADDRESS="+d.listener.Addr().String(), "LDLM_IPC_SOCKET_FILE="+d.path)
+	all = append(all, "LDLM_ADDRESS="+d.listener.Addr().String(), "LDLM_IPC_SOCKET_FILE="+d.path)
+	if d.rest != nil {
+		all = append(all, "LDLM_REST_ADDRESS="+d.rest.Addr().String())
+	}
+	return all
 }
 
 // A follower runs with a child, to the end of all of it.
@@ -182,12 +189,16 @@ type devDocument struct {
 	PID     int    `json:"pid"`
 	// Address is where it listens, for both protocols.
 	Address       string `json:"address"`
+	RESTAddress   string `json:"rest_address,omitempty"`
 	IPCSocketFile string `json:"ipc_socket_file,omitempty"`
 }
 
 // document is what print says, as a line of JSON.
 func (d *dev) document() ([]byte, error) {
 	doc := devDocument{Version: currentBuild().version, PID: os.Getpid(), Address: d.listener.Addr().String()}
+	if d.rest != nil {
+		doc.RESTAddress = d.rest.Addr().String()
+	}
 	if d.socket != nil {
 		doc.IPCSocketFile = d.path
 	}

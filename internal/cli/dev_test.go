@@ -13,7 +13,7 @@ import (
 // startDev runs ldlm dev in this process until the test ends.
 func startDev(t *testing.T, env environment, args ...string) *running {
 	t.Helper()
-	r := start(t, Ldlm, env, append([]string{"dev"}, args...)...)
+	r := start(t, Ldlm, env, append([]string{"dev", "-r", "127.0.0.1:0"}, args...)...)
 	t.Cleanup(func() {
 		select {
 		case r.signals <- syscall.SIGTERM:
@@ -31,7 +31,9 @@ func (r *running) banner(t *testing.T) (text, address string) {
 	text = r.stdout.await(t, "Ctrl-C stops it.\n")
 	_, after, _ := strings.Cut(text, "gRPC ")
 	address = strings.Fields(after)[0]
-	return strings.NewReplacer(address, "ADDRESS", r.dir, "TMPDIR", "ldlm "+currentBuild().version, "ldlm VERSION").Replace(text), address
+	_, after, _ = strings.Cut(text, "http://")
+	rest, _, _ := strings.Cut(after, "\n")
+	return strings.NewReplacer(address, "ADDRESS", "http://"+rest, "http://REST", r.dir, "TMPDIR", "ldlm "+currentBuild().version, "ldlm VERSION").Replace(text), address
 }
 
 func TestDev(t *testing.T) {
@@ -72,7 +74,7 @@ func TestDevBesideAnother(t *testing.T) {
 		strings.Contains(banner, "ldlm-lock list") {
 		t.Errorf("it says\n%s", banner)
 	}
-	third := start(t, Ldlm, nil, "dev", "-l", "127.0.0.1:0", "--ipc_socket_file", path).wait()
+	third := start(t, Ldlm, nil, "dev", "-l", "127.0.0.1:0", "-r", "127.0.0.1:0", "--ipc_socket_file", path).wait()
 	if third.code != 1 || third.stdout != "" || !strings.HasPrefix(third.stderr, "ldlm: ipc.Run(): file: "+path+" exists. ") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", third.code, third.stdout, third.stderr)
 	}
@@ -104,9 +106,12 @@ func TestDevPortInUse(t *testing.T) {
 		rude.Addr().String(): "whoever has it is no ldlm that answers",
 	} {
 		_, port, _ := net.SplitHostPort(address)
-		want := "ldlm: dev: port " + port + " is in use; " + who + "\nAnother one: ldlm dev --listen_address 127.0.0.1:0\n"
-		if got := call(t, Ldlm, nil, "dev", "-l", address); got != (result{1, "", want}) {
-			t.Errorf("%s: got %+v\nwant %s", address, got, want)
+		for flag, option := range map[string]string{"-l": "listen_address", "-r": "rest_listen_address"} {
+			want := "ldlm: dev: port " + port + " is in use; " + who + "\nAnother one: ldlm dev --" + option + " 127.0.0.1:0\n"
+			args := []string{"dev", "-l", "127.0.0.1:0", "-r", "127.0.0.1:0", flag, address}
+			if got := call(t, Ldlm, nil, args...); got != (result{1, "", want}) {
+				t.Errorf("%s %s: got %+v\nwant %s", flag, address, got, want)
+			}
 		}
 	}
 }
@@ -140,7 +145,7 @@ func TestDevLog(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signals <- syscall.SIGINT
 	code := Ldlm(Process{
-		Args: []string{"dev", "-l", "127.0.0.1:0"}, Stdout: newOutput(), Stderr: out, StderrIsTerminal: true,
+		Args: []string{"dev", "-l", "127.0.0.1:0", "-r", ""}, Stdout: newOutput(), Stderr: out, StderrIsTerminal: true,
 		Getenv: environment{}.in(shortDir(t)),
 		Notify: func() (<-chan os.Signal, func()) { return signals, func() {} },
 	})
