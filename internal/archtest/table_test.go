@@ -88,6 +88,11 @@ var table = []row{
 		why:     "a server for users' tests, on a network in memory that drops what a test wants dropped",
 	},
 	{
+		pkg:     "docs",
+		testing: true,
+		why:     "runs what the documents tell to type, as a user would",
+	},
+	{
 		pkg:     "examples",
 		testing: true,
 		why:     "runs the examples; they are programs to it",
@@ -122,7 +127,7 @@ var table = []row{
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
-			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "api/v2",
+			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "internal/proc", "api/v2",
 		},
 		wiring: []string{"server", "dev"},
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
