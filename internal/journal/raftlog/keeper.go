@@ -12,15 +12,19 @@ import (
 // spaceEvery is how often the keeper looks how much room there is.
 const spaceEvery = time.Second
 
-// runKeeper takes snapshots when they are due or asked for, and watches the room on
-// the disk.
+// runKeeper takes snapshots when they are due or asked for, keeps a spare segment
+// file, and watches the room on the disk.
 func (j *Journal) runKeeper() {
 	t := time.NewTicker(spaceEvery)
 	defer t.Stop()
+	segments := 1 // a server that does little has enough with the first
 	for {
 		select {
 		case <-t.C:
 			j.lookForSpace()
+			if n := j.segmentsMade(); n != segments && j.makeSpare() {
+				segments = n
+			}
 		case <-j.fsm.more:
 			if err := j.takeSnapshot(); err != nil && j.disk.check() == nil {
 				j.log.WarnContext(j.stopped, "No snapshot could be taken; the log grows", "data_dir", j.cfg.Dir, "err", err)
@@ -31,6 +35,26 @@ func (j *Journal) runKeeper() {
 			return
 		}
 	}
+}
+
+// segmentsMade counts the segment files that were ever made.
+func (j *Journal) segmentsMade() int {
+	m := j.store.meta
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int(m.state.Log.NextSegmentID)
+}
+
+// makeSpare makes a segment file in advance once the first one was not enough.
+func (j *Journal) makeSpare() bool {
+	if room(j.room.Load()) != roomEnough {
+		return false
+	}
+	err := j.store.meta.makeSpare(int64(j.cfg.SegmentBytes))
+	if err != nil && j.disk.check() == nil {
+		j.log.WarnContext(j.stopped, "No segment file could be made in advance", "data_dir", j.cfg.Dir, "err", err)
+	}
+	return err == nil
 }
 
 // takeSnapshot takes a snapshot, if there is anything new.

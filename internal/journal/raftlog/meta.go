@@ -26,8 +26,9 @@ import (
 //
 // The checksum covers everything before it. It implements types.MetaStore.
 type metaFile struct {
-	disk *disk
-	path string
+	disk  *disk
+	path  string
+	spare spare
 
 	mu    sync.Mutex
 	state metaState
@@ -126,7 +127,7 @@ func (m *metaFile) CommitState(log types.PersistentState) error {
 		if _, err := os.Stat(path); !info.SealTime.IsZero() || !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := createSegment(m.disk, path, int64(info.SizeLimit)); err != nil {
+		if err := m.createSegment(path, int64(info.SizeLimit)); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,12 @@ package raftlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -13,28 +15,83 @@ import (
 // segmentFiles are the files that raft-wal writes to. It implements types.VFS.
 type segmentFiles struct{ disk *disk }
 
-// createSegment makes a segment file of its full size. It gets its name when it is
-// complete, so that a file that is shorter was cut.
-func createSegment(d *disk, path string, size int64) error {
+// createSegment makes a segment file of its full size, or takes the spare one. It gets
+// its name when it is complete, so that a file that is shorter was cut.
+func (m *metaFile) createSegment(path string, size int64) error {
+	if spare := m.spare.take(size); spare != "" {
+		return m.disk.moveInto(spare, path)
+	}
 	temporary := path + temporarySuffix
-	err := d.do(opAlloc, temporary, func() error {
-		f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
-		if err != nil {
-			return err
-		}
-		err = allocate(f, size)
-		if closed := f.Close(); err == nil {
-			err = closed
+	if err := fillFile(m.disk.do, temporary, size); err != nil {
+		return err
+	}
+	return m.disk.moveInto(temporary, path)
+}
+
+// fillFile makes a file of zeros. They are written, so that later writes change
+// nothing but data, which makes their fsyncs cheaper.
+func fillFile(do func(op, path string, f func() error) error, path string, size int64) error {
+	const piece = 1 << 20
+	var f *os.File
+	err := do(opAlloc, path, func() (err error) {
+		if f, err = os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600); err == nil {
+			err = allocate(f, size)
 		}
 		return err
 	})
-	if err != nil {
+	if f == nil {
 		return err
 	}
-	if err := d.do(opSync, temporary, func() error { return syncPath(temporary) }); err != nil {
-		return err
+	zeros := make([]byte, min(size, piece))
+	for at := int64(0); at < size && err == nil; at += piece {
+		err = do(opWrite, path, func() error {
+			_, err := f.WriteAt(zeros[:min(size-at, piece)], at)
+			return err
+		})
 	}
-	return d.moveInto(temporary, path)
+	if err == nil {
+		err = do(opSync, path, f.Sync)
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// spare is a segment file that was made in advance, so that nobody waits for the
+// next one.
+type spare struct {
+	mu   sync.Mutex
+	path string // "" if there is none
+	size int64
+}
+
+// take returns the path of the spare file if it has the size; it is the caller's.
+func (s *spare) take(size int64) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.path == "" || s.size != size {
+		return ""
+	}
+	path := s.path
+	s.path = ""
+	return path
+}
+
+// makeSpare makes the spare file, if there is none. That there is no room for it is no
+// failure.
+func (m *metaFile) makeSpare(size int64) error {
+	m.spare.mu.Lock()
+	defer m.spare.mu.Unlock()
+	if m.spare.path != "" {
+		return nil
+	}
+	path := filepath.Join(filepath.Dir(m.path), "spare"+temporarySuffix)
+	if err := fillFile(m.disk.try, path, size); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	m.spare.path, m.spare.size = path, size
+	return nil
 }
 
 // ListDir implements types.VFS.
