@@ -46,7 +46,7 @@ func (c *checker) locks() {
 			continue
 		}
 		c.seen.Locks++
-		c.sum.add(l.hash())
+		c.sum.add(t.hashLock(l))
 		c.sum.add(l.hashName())
 		c.want(!l.dirty && !l.queued, "lock %q is dirty or queued between steps", l.name)
 		c.want(t.findLock(l.name) == id, "lock %q is not found by its name", l.name)
@@ -82,7 +82,7 @@ func (c *checker) lockHolds(id lockID, l *lockRow) {
 		}
 	}
 	c.want(l.lastHold == prev && l.holds == n, "lock %q counts %d holds, has %d", l.name, l.holds, n)
-	c.want(held == l.held && shared == l.shared, "lock %q: %d held and %d shared, sums are %d and %d", l.name, l.held, l.shared, held, shared)
+	c.want(held == l.held && shared == l.shared(), "lock %q: %d held and %d shared, sums are %d and %d", l.name, l.held, l.shared(), held, shared)
 	c.want(shared == 0 || l.size == 1 && held == 0, "lock %q is shared and exclusive at once", l.name)
 	if n > 0 {
 		c.seen.Held++
@@ -315,13 +315,16 @@ func (c *checker) idle() {
 	var prev lockID
 	var last uint64
 	n := 0
-	for id := t.firstIdle; id != 0 && c.err == nil; id = t.locks.at(id).nextIdle {
+	for id := t.firstIdle; id != 0 && c.err == nil; id = t.restOf(id).next {
 		l := t.locks.at(id)
-		c.want(l.live && l.idle() && l.prevIdle == prev && l.touchNo > last, "the list of idle locks is torn at %q", l.name)
-		prev, last = id, l.touchNo
+		c.want(l.live && l.idle() && l.rest != 0, "a lock in the list of idle ones is not idle: %q", l.name)
+		r := t.idles.at(l.rest)
+		c.want(r.prev == prev && r.touchNo > last, "the list of idle locks is torn at %q", l.name)
+		prev, last = id, r.touchNo
 		n++
 	}
 	c.want(t.lastIdle == prev, "the list of idle locks has a wrong end")
+	c.want(t.idles.len() == n, "%d idle rows for %d idle locks", t.idles.len(), n)
 	for id := lockID(1); id < t.locks.end(); id++ {
 		if l := t.locks.at(id); l.live && l.idle() {
 			n--

@@ -39,8 +39,9 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		hash    func() Hash
 		derived string
 	}{
-		{"lock", idle, func() Hash { h := idle.hash(); h.add(idle.hashName()); return h },
-			"held shared firstHold lastHold holds firstPlace lastPlace waiting prevIdle nextIdle"},
+		{"lock", idle, func() Hash { h := table.hashLock(idle); h.add(idle.hashName()); return h },
+			"held firstHold lastHold holds firstPlace lastPlace waiting rest"},
+		{"idle", table.idles.at(idle.rest), func() Hash { return table.hashLock(idle) }, "prev next"},
 		{"hold", hold, func() Hash { return table.hashHold(hold) },
 			"lock session heap prevInLock nextInLock prevInSession nextInSession sibling"},
 		{"extra", extra, func() Hash { return table.hashExtra(hold, extra) }, ""},

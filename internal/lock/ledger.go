@@ -48,11 +48,11 @@ func (m *ledgerMark) open() bool {
 func (t *Table) openLock(id lockID) *lockRow {
 	l := t.locks.at(id)
 	if l.open() {
-		t.ledger.sum.sub(l.hash())
+		t.ledger.sum.sub(t.hashLock(l))
 		t.ledger.locks = append(t.ledger.locks, id)
 		if t.saving(l.epoch) {
 			l.epoch = t.snapshot.epoch
-			t.snapshot.saveLock(l)
+			t.snapshot.saveLock(t, l)
 		}
 	}
 	return l
@@ -165,7 +165,7 @@ func (t *Table) settle() {
 	g := &t.ledger
 	for _, id := range g.locks {
 		if l := t.locks.at(id); l.settle() {
-			g.sum.add(l.hash())
+			g.sum.add(t.hashLock(l))
 		}
 	}
 	for _, id := range g.holds {
@@ -212,14 +212,15 @@ func recycle[T any](s []T) []T {
 	return s[:0]
 }
 
-func (l *lockRow) hash() Hash {
+func (t *Table) hashLock(l *lockRow) Hash {
 	m := newMixer(uint64(recordLock))
 	m.word(l.number)
 	m.word(uint64(l.fence))
 	m.word(uint64(l.size))
 	if l.idle() {
-		m.word(uint64(l.touched))
-		m.word(l.touchNo)
+		r := t.idles.at(l.rest)
+		m.word(uint64(r.touched))
+		m.word(r.touchNo)
 	}
 	return m.sum()
 }

@@ -27,32 +27,38 @@ func (t *Table) forgetLock(id lockID) {
 // linkIdle puts an opened lock at the young end of the idle list.
 func (t *Table) linkIdle(id lockID, l *lockRow) {
 	t.touch++
-	l.touched, l.touchNo = t.now, t.touch
-	t.appendIdle(id, l)
+	rest, r := t.idles.alloc()
+	r.touched, r.touchNo, l.rest = t.now, t.touch, rest
+	t.appendIdle(id, r)
 }
 
-func (t *Table) appendIdle(id lockID, l *lockRow) {
-	l.prevIdle, l.nextIdle = t.lastIdle, 0
+func (t *Table) appendIdle(id lockID, r *idleRow) {
+	r.prev, r.next = t.lastIdle, 0
 	if t.lastIdle == 0 {
 		t.firstIdle = id
 	} else {
-		t.locks.at(t.lastIdle).nextIdle = id
+		t.restOf(t.lastIdle).next = id
 	}
 	t.lastIdle = id
 }
 
+// restOf returns the idle row of an idle lock.
+func (t *Table) restOf(id lockID) *idleRow { return t.idles.at(t.locks.at(id).rest) }
+
 func (t *Table) unlinkIdle(l *lockRow) {
-	if l.prevIdle == 0 {
-		t.firstIdle = l.nextIdle
+	r := t.idles.at(l.rest)
+	if r.prev == 0 {
+		t.firstIdle = r.next
 	} else {
-		t.locks.at(l.prevIdle).nextIdle = l.nextIdle
+		t.restOf(r.prev).next = r.next
 	}
-	if l.nextIdle == 0 {
-		t.lastIdle = l.prevIdle
+	if r.next == 0 {
+		t.lastIdle = r.prev
 	} else {
-		t.locks.at(l.nextIdle).prevIdle = l.prevIdle
+		t.restOf(r.next).prev = r.prev
 	}
-	l.prevIdle, l.nextIdle = 0, 0
+	t.idles.release(l.rest)
+	l.rest = 0
 }
 
 // retouch makes an idle lock the youngest one, because somebody asked for it.
@@ -88,7 +94,7 @@ func (t *Table) collect(c *Collect) Outcome {
 		return refuse(FieldMax, 1)
 	}
 	n := 0
-	for n < c.Max && t.firstIdle != 0 && Duration(t.now-t.locks.at(t.firstIdle).touched) > c.Idle {
+	for n < c.Max && t.firstIdle != 0 && Duration(t.now-t.restOf(t.firstIdle).touched) > c.Idle {
 		t.forgetLock(t.firstIdle)
 		n++
 	}
@@ -127,7 +133,7 @@ func (t *Table) resize(c *Resize) Outcome {
 // which only locks of size 1 can be.
 func (t *Table) wantsShared(id lockID) bool {
 	l := t.locks.at(id)
-	if l.shared > 0 {
+	if l.shared() > 0 {
 		return true
 	}
 	for p := l.firstPlace; p != 0; p = t.places.at(p).next {
@@ -175,17 +181,13 @@ func (t *Table) unlinkHold(lock lockID, l *lockRow, id holdID, h *holdRow) {
 }
 
 func (l *lockRow) take(m Mode, permits uint32) {
-	if m == Shared {
-		l.shared += permits
-	} else {
+	if m == Exclusive {
 		l.held += permits
 	}
 }
 
 func (l *lockRow) give(m Mode, permits uint32) {
-	if m == Shared {
-		l.shared -= permits
-	} else {
+	if m == Exclusive {
 		l.held -= permits
 	}
 }
@@ -196,7 +198,7 @@ func (l *lockRow) fits(m Mode, permits uint32) bool {
 	if m == Shared {
 		return l.held == 0
 	}
-	return l.shared == 0 && uint64(l.held)+uint64(permits) <= uint64(l.size)
+	return l.shared() == 0 && uint64(l.held)+uint64(permits) <= uint64(l.size)
 }
 
 // crowd finds the holds of a lock that has many. Few are found faster by

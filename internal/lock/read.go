@@ -67,13 +67,13 @@ func (t *Table) Lookup(name string, maxHolders, maxWaiters int) (LockView, bool)
 func (t *Table) viewLock(id lockID, maxHolders, maxWaiters int) LockView {
 	l := t.locks.at(id)
 	v := LockView{
-		Number: l.number, Name: l.name, Size: l.size, Held: l.held, Shared: l.shared, Fence: l.fence,
+		Number: l.number, Name: l.name, Size: l.size, Held: l.held, Shared: l.shared(), Fence: l.fence,
 		Idle: -1, HolderCount: int(l.holds), WaiterCount: int(l.waiting),
 	}
 	if l.idle() {
-		v.Idle = Duration(t.now - l.touched)
+		v.Idle = Duration(t.now - t.idles.at(l.rest).touched)
 	}
-	if l.waiting > 0 && l.shared == 0 && l.held < l.size {
+	if l.waiting > 0 && l.shared() == 0 && l.held < l.size {
 		v.FreeBehindHead = l.size - l.held
 	}
 	for h := l.firstHold; h != 0 && len(v.Holders) < maxHolders; h = t.holds.at(h).nextInLock {

@@ -151,7 +151,8 @@ func (r *Restorer) readLock(d *decoder) {
 	id, l := t.newLock()
 	l.number, l.name, l.size, l.fence = d.uint(), d.text(), d.uint32(), Token(d.uint())
 	if d.flag() {
-		l.touched, l.touchNo = Time(d.int()), d.uint()
+		rest, r := t.idles.alloc()
+		l.rest, r.touched, r.touchNo = rest, Time(d.int()), d.uint()
 	}
 	if l.name == "" || t.findLock(l.name) != 0 || r.locks[l.number] != 0 || l.size == 0 || l.size > maxSize {
 		d.fail(errors.New("a lock stands twice, or has a name or size that cannot be"))

@@ -2,6 +2,7 @@ package lock
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -28,7 +29,9 @@ func (r *Restorer) link() error {
 	if err := r.linkSessions(); err != nil {
 		return err
 	}
-	r.linkIdle()
+	if err := r.linkIdle(); err != nil {
+		return err
+	}
 	if t.quietUntil > t.now {
 		t.schedule(deadline{at: t.quietUntil, kind: quietDeadline}, 0)
 	}
@@ -163,15 +166,26 @@ func (st *slotTable) dangle() bool {
 	return false
 }
 
-func (r *Restorer) linkIdle() {
+// linkIdle puts the idle locks in the order in which they became so. A lock that
+// says that it is idle and is not, or the other way round, is a mistake.
+func (r *Restorer) linkIdle() error {
 	t := r.t
 	ids := liveIDs(&t.locks, func(l *lockRow) bool { return l.live && l.idle() })
+	for _, id := range ids {
+		if t.locks.at(id).rest == 0 {
+			return fmt.Errorf("lock: snapshot: idle lock %d does not say since when", t.locks.at(id).number)
+		}
+	}
+	if t.idles.len() != len(ids) {
+		return errors.New("lock: snapshot: a lock that is not idle says that it is")
+	}
 	slices.SortFunc(ids, func(a, b lockID) int {
-		return cmp.Compare(t.locks.at(a).touchNo, t.locks.at(b).touchNo)
+		return cmp.Compare(t.restOf(a).touchNo, t.restOf(b).touchNo)
 	})
 	for _, id := range ids {
-		t.appendIdle(id, t.locks.at(id))
+		t.appendIdle(id, t.restOf(id))
 	}
+	return nil
 }
 
 // judgeHeads finds out which heads are ready. None can be granted: it would

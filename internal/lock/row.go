@@ -9,6 +9,7 @@ type (
 	requestID uint32
 	placeID   uint32
 	memberID  uint32
+	idleID    uint32
 )
 
 // ledgerMark is what the ledger keeps at each row: see ledger.go.
@@ -25,10 +26,11 @@ type ledgerMark struct {
 
 // lockRow is a lock. Invariants, verified by Check:
 //
-//  1. held is the sum of permits over its exclusive holds and their delays,
-//     shared the number of its shared ones and their delays.
-//  2. shared > 0 implies size == 1 and held == 0.
-//  3. It is in the idle list if and only if it has neither holds, delays nor waiters.
+//  1. held is the sum of permits over its exclusive holds and their delays.
+//  2. If any of its holds, or of their delays, is a shared one then all are, and
+//     size is 1: so held tells which kind they are.
+//  3. It has an idle row, and is in the idle list, if and only if it has neither
+//     holds, delays nor waiters.
 //  4. Its holds are in the order of tokens, its queue in the order of enqueue numbers.
 //  5. When a step is over, the head of its queue is ready if and only if the
 //     lock fits it, and no other place is.
@@ -36,20 +38,32 @@ type lockRow struct {
 	name   string
 	number uint64
 	fence  Token
-	// touched and touchNo order the idle list; good while idle.
-	touched Time
-	touchNo uint64
 
-	size   uint32
-	held   uint32
-	shared uint32
+	size uint32
+	held uint32
 
 	firstHold, lastHold   holdID
 	holds                 uint32
 	firstPlace, lastPlace placeID
 	waiting               uint32
-	prevIdle, nextIdle    lockID
+	rest                  idleID // 0 if it is not idle
 	ledgerMark
+}
+
+// shared counts the shared holds and their delays.
+func (l *lockRow) shared() uint32 {
+	if l.held > 0 {
+		return 0
+	}
+	return l.holds
+}
+
+// idleRow is what only idle locks have. It is hashed and saved with its lock.
+type idleRow struct {
+	// touched and touchNo order the idle list.
+	touched    Time
+	touchNo    uint64
+	prev, next lockID
 }
 
 func (l *lockRow) idle() bool { return l.holds == 0 && l.waiting == 0 }

@@ -115,7 +115,7 @@ func (s *Snapshot) advance() {
 	case 2:
 		s.scan(uint32(t.locks.end()), func(id uint32) {
 			if l := t.locks.at(lockID(id)); l.pending(s.epoch) {
-				s.saveLock(l)
+				s.saveLock(t, l)
 			}
 		})
 	case 3:
@@ -261,7 +261,7 @@ func (e *encoder) slot(s *slot) {
 	e.flag(s.ref != 0)
 }
 
-func (s *Snapshot) saveLock(l *lockRow) {
+func (s *Snapshot) saveLock(t *Table, l *lockRow) {
 	s.record(recordLock, func(e *encoder) {
 		e.uint(l.number)
 		e.text(l.name)
@@ -269,8 +269,9 @@ func (s *Snapshot) saveLock(l *lockRow) {
 		e.uint(uint64(l.fence))
 		e.flag(l.idle())
 		if l.idle() {
-			e.int(int64(l.touched))
-			e.uint(l.touchNo)
+			r := t.idles.at(l.rest)
+			e.int(int64(r.touched))
+			e.uint(r.touchNo)
 		}
 	})
 }

@@ -35,6 +35,7 @@ type Table struct {
 	holds    arena[holdID, holdRow]
 	requests arena[requestID, requestRow]
 	places   arena[placeID, placeRow]
+	idles    arena[idleID, idleRow]
 	sessions arena[sessionID, sessionRow]
 	members  arena[memberID, memberRow]
 	extras   map[holdID]*holdExtra
@@ -86,6 +87,7 @@ func New() *Table {
 	t := &Table{
 		locks: newArena[lockID, lockRow](), holds: newArena[holdID, holdRow](),
 		requests: newArena[requestID, requestRow](), places: newArena[placeID, placeRow](),
+		idles:    newArena[idleID, idleRow](),
 		sessions: newArena[sessionID, sessionRow](), members: newArena[memberID, memberRow](),
 		extras: map[holdID]*holdExtra{}, crowds: map[lockID]*crowd{},
 		names:           newNameIndex(),

@@ -36,7 +36,7 @@ func queueFaults() []fault {
 			"func (q queueHeads) Less(i, j int) bool { return q[i].number < q[j].number }",
 			"func (q queueHeads) Less(i, j int) bool { return q[i].lock > q[j].lock }"},
 		{"exclusive beside shared", "locks.go",
-			"	return l.shared == 0 && uint64(l.held)",
+			"	return l.shared() == 0 && uint64(l.held)",
 			"	return uint64(l.held)"},
 		{"shared beside exclusive", "locks.go",
 			"	if m == Shared {\n		return l.held == 0\n	}",
