@@ -76,7 +76,7 @@ func TestQuickstart(t *testing.T) {
 		case b.language == "go":
 			fmt.Fprintf(&script, "cat >main.go <<'END OF GO'\n%sEND OF GO\n", code)
 		case b.language == "sh" && b.mark == "aside":
-			code = strings.Replace(code, "ldlm dev\n", "exec ldlm dev --listen_address "+address+" --ipc_socket_file ''\n", 1)
+			code = strings.Replace(code, "ldlm dev\n", "exec ldlm dev --listen_address "+address+" --ipc_socket_file '' --rest_listen_address ''\n", 1)
 			fmt.Fprintf(&script, "(\n%s) &\nasides=\"$asides $!\"\nldlm wait-ready --timeout 60s\n", code)
 		case b.language == "sh":
 			// Only what was started by the block itself is waited for.

@@ -4,13 +4,10 @@
 package examples
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -46,8 +43,8 @@ func TestExamples(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			c := exec.CommandContext(ctx, filepath.Join(programs, name))
-			c.Env = append(os.Environ(), "LDLM_ADDRESS="+serve(t, programs))
+			// The server is on a free port, tells the example, and ends with it.
+			c := exec.CommandContext(ctx, filepath.Join(programs, "ldlm"), "dev", "--", filepath.Join(programs, name))
 			out, err := c.CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)
@@ -69,39 +66,4 @@ func build(t *testing.T) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return dir
-}
-
-// serve runs a server that ends with the test, and returns its address.
-func serve(t *testing.T, programs string) string {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), filepath.Join(programs, "ldlm"), "dev",
-		"--listen_address", "127.0.0.1:0", "--ipc_socket_file", "")
-	c.Stderr = os.Stderr
-	stdout, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait()
-	})
-	address, err := findAddress(bufio.NewScanner(stdout))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
-
-// findAddress reads what a server says of itself until it says where it is.
-func findAddress(said *bufio.Scanner) (string, error) {
-	line := regexp.MustCompile(`^\s+gRPC\s+(\S+)`)
-	for said.Scan() {
-		if m := line.FindStringSubmatch(said.Text()); m != nil {
-			return m[1], nil
-		}
-	}
-	return "", fmt.Errorf("the server did not say where it listens: %w", said.Err())
 }
