@@ -106,6 +106,10 @@ gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Generate code 
 docs: ## Write the documents that are made from the code.
 	$(GO) run ./cmd/ldlm config template --format markdown > docs/configuration.md
 
+.PHONY: cli-reference
+cli-reference: ## Write docs/cli.md anew from the commands.
+	$(GO) generate ./internal/cli
+
 .PHONY: baseline
 baseline: $(BIN)/buf ## Make the present wire the one that later changes are compared with.
 	$(BIN)/buf build --exclude-source-info -o api/baseline.binpb

@@ -15,8 +15,15 @@ func durationValue(d *time.Duration) pflag.Value { return (*duration)(d) }
 
 type duration time.Duration
 
-func (d *duration) String() string { return shortDuration(time.Duration(*d)) }
-func (d *duration) Type() string   { return "duration" }
+// String returns what help calls the default, which 0 is not worth being called.
+func (d *duration) String() string {
+	if *d == 0 {
+		return "0"
+	}
+	return shortDuration(time.Duration(*d))
+}
+
+func (d *duration) Type() string { return "duration" }
 
 func (d *duration) Set(s string) error {
 	v, err := parseDuration(s)

@@ -21,12 +21,41 @@ func Ldlm(p Process) int {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newServer(&p), newDev(&p), newConfig(&p), newVersion(&p))
-	root.AddCommand(newLs(&p), newGet(&p), newWatch(&p), newSessions(&p), newUnlock(&p), newRenew(&p), newResize(&p))
-	root.AddCommand(newStatus(&p), newPing(&p), newWaitReady(&p), newContext(&p))
-	root.AddCommand(newLock(&p), newElect(&p), newGuard())
-	root.AddCommand(newBench(&p))
+	addCommands(root, &p)
 	return p.run(root)
+}
+
+// addCommands adds the commands, in groups, and the topics of help.
+func addCommands(root *cobra.Command, p *Process) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"locks", "Take and give back:", []*cobra.Command{
+			newLock(p), newElect(p), newUnlock(p), newRenew(p), newResize(p),
+		}},
+		{"looks", "Look:", []*cobra.Command{
+			newLs(p), newGet(p), newWatch(p), newSessions(p), newStatus(p), newPing(p), newWaitReady(p),
+		}},
+		{"servers", "Servers:", []*cobra.Command{
+			newServer(p), newDev(p), newConfig(p), newBench(p),
+		}},
+		{"program", "This program:", []*cobra.Command{
+			newContext(p), newMan(p), newVersion(p), newHelp(p),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+			if c.Name() == "help" {
+				root.SetHelpCommand(c)
+			}
+		}
+	}
+	root.AddCommand(newGuard())
+	root.SetCompletionCommandGroupID("program")
+	addTopics(root)
 }
 
 // run executes a tree of commands and returns the exit code.
