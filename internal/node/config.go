@@ -38,7 +38,8 @@ type Config struct {
 	// journal that keeps what it has, of a member that votes alone. Default 0: such
 	// sessions end with the process.
 	RestartLease time.Duration
-	// EventBacklog is how many events are kept for watchers that come back.
+	// EventBacklog is how many events are kept for watchers that come back, once
+	// there has been one; before that it is 1,024.
 	// Default 16,384; at least 1,024.
 	EventBacklog int
 }

@@ -128,6 +128,7 @@ func TestWaitingReaderIsNotLate(t *testing.T) {
 func TestCatchingUpIsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHerald(16_384)
+		h.leave(enter(t, h, 0)) // without anybody ever, fewer events are kept
 		publish(h, 1, 2000)
 		w := enter(t, h, 1)
 		publish(h, 2001, 2001)
@@ -144,6 +145,30 @@ func TestCatchingUpIsReading(t *testing.T) {
 				}
 			}
 			elapse(900 * time.Millisecond)
+		}
+	})
+}
+
+// Few events are kept until somebody listens, and none of them is lost then.
+func TestRingWidensForTheFirstListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const unheard = unheardPages * ringPage
+		h := newHerald(16_384)
+		publish(h, 1, 5000)
+		if first, next := h.ring.bounds(); first != 5001-unheard || next != 5001 {
+			t.Errorf("events %d to %d are kept, want the last %d", first, next-1, unheard)
+		}
+		h.leave(enter(t, h, 0))
+		publish(h, 5001, 9000)
+		first, _ := h.ring.bounds()
+		events, whole := h.ring.read(nil, first, 10_000)
+		if want := 4000 + unheard; len(events) != want || !whole {
+			t.Fatalf("%d events are kept, want %d", len(events), want)
+		}
+		for i := range events {
+			if got, want := events[i].event.Number, first+uint64(i); got != want {
+				t.Fatalf("event %d stands in the place of %d", got, want)
+			}
 		}
 	})
 }

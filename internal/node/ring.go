@@ -28,6 +28,7 @@ type ring struct {
 	origin uint64     // number of the first event since next was 0
 	wanted bool       // somebody listens to more
 	lives  int        // how often the order of events was broken off
+	most   int        // how many pages there are once somebody has listened
 }
 
 // logged is an event in the ring. The time is kept as a number, so that the
@@ -39,9 +40,16 @@ type logged struct {
 
 const ringPage = 256
 
+// unheardPages are kept while nobody has ever listened here: then nobody can come
+// back, but for a watcher of another member, or somebody who has listed first.
+const unheardPages = 4
+
 func newRing(size int) *ring {
-	pages := (max(size, 1024) + ringPage - 1) / ringPage
-	return &ring{more: make(chan struct{}, 1), pages: make([][]logged, pages), origin: 1, first: 1, next: 1}
+	most := (max(size, 1024) + ringPage - 1) / ringPage
+	return &ring{
+		more: make(chan struct{}, 1), pages: make([][]logged, min(most, unheardPages)), most: most,
+		origin: 1, first: 1, next: 1,
+	}
 }
 
 func (r *ring) size() uint64 { return uint64(len(r.pages)) * ringPage }
@@ -64,10 +72,7 @@ func (r *ring) add(events []lock.Event, wall time.Time) {
 	}
 	us := wall.UnixMicro()
 	for i := range events {
-		if p := &r.pages[r.next%r.size()/ringPage]; *p == nil {
-			*p = make([]logged, ringPage)
-		}
-		*r.at(r.next) = logged{events[i], us}
+		r.put(r.next, &logged{events[i], us})
 		r.next++
 	}
 	if r.next-r.first > r.size() {
@@ -76,6 +81,14 @@ func (r *ring) add(events []lock.Event, wall time.Time) {
 	if r.wanted {
 		signal(r.more)
 	}
+}
+
+// put puts an event where its number belongs.
+func (r *ring) put(number uint64, e *logged) {
+	if p := &r.pages[number%r.size()/ringPage]; *p == nil {
+		*p = make([]logged, ringPage)
+	}
+	*r.at(number) = *e
 }
 
 // breakOff forgets everything: the table was replaced, and the numbers go on
@@ -135,6 +148,20 @@ func (r *ring) life() (life int, origin uint64) {
 func (r *ring) want(listen bool) (next uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wanted = listen
+	if r.wanted = listen; listen && len(r.pages) < r.most {
+		r.widen()
+	}
 	return r.next
+}
+
+// widen gives the ring its full size.
+func (r *ring) widen() {
+	kept := make([]logged, 0, r.next-r.first)
+	for n := r.first; n < r.next; n++ {
+		kept = append(kept, *r.at(n))
+	}
+	r.pages = make([][]logged, r.most)
+	for i := range kept {
+		r.put(r.first+uint64(i), &kept[i])
+	}
 }
