@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -59,13 +59,11 @@ func route(path string) (read, bool) {
 // the command that carries the request out, or by one that does nothing else.
 func (q *request) ask(session *lock.SecretHash) *reply {
 	a, c := q.read(session)
-	if a != nil {
-		_, refused := q.call(&lock.KeepAlive{Caller: lock.Caller{Proof: session}})
-		if refused != nil {
-			return refused
-		}
-		a.accepted = true
-		return a
+	switch {
+	case a != nil && a.closes:
+		return a // half a request renews nothing
+	case a != nil:
+		return q.renewed(a, session)
 	}
 	o, refused := q.call(c.command)
 	if refused != nil {
@@ -81,6 +79,19 @@ func (q *request) ask(session *lock.SecretHash) *reply {
 	if r, ok := answer.(*ldlmv1.LockResponse); ok && c.method == methodLock && r.GetLocked() {
 		a.undelivered = func() { q.giveBack(c.name, o.Key) }
 	}
+	return a
+}
+
+// renewed is a reply that asks nothing of the table but that the session lives.
+func (q *request) renewed(a *reply, session *lock.SecretHash) *reply {
+	o, refused := q.call(&lock.KeepAlive{Caller: lock.Caller{Proof: session}})
+	switch {
+	case refused != nil:
+		return refused
+	case o.Code != lock.OK:
+		return wordless(&o)
+	}
+	a.accepted = true
 	return a
 }
 
@@ -138,12 +149,17 @@ func (q *request) body() ([]byte, *reply) {
 			fmt.Sprintf("the body is larger than %d bytes", maxBodyBytes))
 	case q.server.stopping.Err() != nil:
 		return nil, unavailable(msgStopping).last()
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case timedOut(err):
 		return nil, failure(http.StatusRequestTimeout, codeDeadline,
 			fmt.Sprintf("the body did not come within %s", bodyPatience)).last()
 	default:
 		return nil, failure(http.StatusBadRequest, codeInvalid, err.Error()).last()
 	}
+}
+
+func timedOut(err error) bool {
+	e := net.Error(nil)
+	return errors.As(err, &e) && e.Timeout()
 }
 
 // decode reads the first JSON value of a body into a message. An empty body is an

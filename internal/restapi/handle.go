@@ -27,9 +27,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	defer s.requests.Done()
 	q := &request{Request: r, control: http.NewResponseController(w), server: s}
 	a := q.answer()
-	now := time.Now()
+	now, rest := time.Now(), drainPatience
+	if a.closes {
+		rest = 0
+	}
 	// Connections that can have no deadline are those of tests.
-	_ = q.control.SetReadDeadline(now.Add(drainPatience))
+	_ = q.control.SetReadDeadline(now.Add(rest))
 	_ = q.control.SetWriteDeadline(now.Add(writePatience))
 	err := a.write(w)
 	if err == nil && a.undelivered != nil {

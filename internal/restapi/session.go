@@ -142,7 +142,7 @@ func (q *request) takeTurn(session *lock.SecretHash) (leave func(), busy *reply)
 	case err == nil:
 		return leave, nil
 	case q.server.stopping.Err() != nil:
-		return nil, unavailable(msgStopping)
+		return nil, unavailable(msgStopping).last()
 	default:
 		return nil, unavailable("another request of the session is still under way, nothing happened; try again")
 	}
