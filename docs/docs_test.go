@@ -23,8 +23,11 @@ import (
 // patience is how long the shell may take with one document or recipe.
 const patience = 3 * time.Minute
 
-// shownAddress is the address in the documents. The tests use a free port.
-const shownAddress = "127.0.0.1:3144"
+// The addresses in the documents. The tests use free ports.
+const (
+	shownAddress = "127.0.0.1:3144"
+	shownREST    = "127.0.0.1:3145"
+)
 
 // A block is a block of code in a document.
 type block struct {
@@ -98,8 +101,8 @@ func TestQuickstart(t *testing.T) {
 	}
 }
 
-// Each shell recipe runs by itself, against a server of its own. The scripts that
-// the recipes call do nothing.
+// Each block of shell in the recipes and on the front page runs by itself, against
+// a server of its own. The scripts that they call do nothing.
 func TestShellRecipes(t *testing.T) {
 	needs(t, "sh", "go")
 	bin := t.TempDir()
@@ -107,24 +110,36 @@ func TestShellRecipes(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	write(t, filepath.Join(bin, "psql"), "#!/bin/sh\necho psql \"$@\"\n", 0o700)
-	for _, b := range blocks(t, "recipes.md") {
-		if b.language != "sh" {
-			continue
+	for _, document := range []string{"recipes.md", "../README.md"} {
+		for _, b := range blocks(t, document) {
+			if b.language == "sh" {
+				t.Run(fmt.Sprintf("%s:%d", filepath.Base(document), b.line), func(t *testing.T) {
+					t.Parallel()
+					recipe(t, b, bin)
+				})
+			}
 		}
-		t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) {
-			t.Parallel()
-			if program, ok := strings.CutPrefix(b.mark, "needs "); ok {
-				needs(t, program)
-			}
-			dir := t.TempDir()
-			for _, m := range regexp.MustCompile(`\./([\w-]+\.sh)`).FindAllStringSubmatch(b.code, -1) {
-				write(t, filepath.Join(dir, m[1]), "#!/bin/sh\necho \"$0 $*\"\n", 0o700)
-			}
-			// Nobody wants to wait for a minute here.
-			write(t, filepath.Join(dir, "recipe"), strings.ReplaceAll(b.code, "sleep 60", "sleep 0"), 0o600)
-			shell(t, dir, "exec ldlm dev -- sh -eu recipe\n", environment("", bin))
-		})
 	}
+}
+
+// recipe runs one block of shell.
+func recipe(t *testing.T, b block, bin string) {
+	t.Helper()
+	if program, ok := strings.CutPrefix(b.mark, "needs "); ok {
+		needs(t, program)
+	}
+	dir := t.TempDir()
+	for _, m := range regexp.MustCompile(`\./([\w-]+\.sh)`).FindAllStringSubmatch(b.code, -1) {
+		write(t, filepath.Join(dir, m[1]), "#!/bin/sh\necho \"$0 $*\"\n", 0o700)
+	}
+	code := strings.NewReplacer(
+		shownAddress, "$LDLM_ADDRESS", shownREST, "$LDLM_REST_ADDRESS",
+		"sleep 60", "sleep 0", // nobody wants to wait for a minute here
+	).Replace(b.code)
+	// Without the flag the exit code of curl says nothing.
+	code = regexp.MustCompile(`\bcurl `).ReplaceAllString(code, "curl -sS --fail ")
+	write(t, filepath.Join(dir, "recipe"), code, 0o600)
+	shell(t, dir, "exec ldlm dev -- sh -eu recipe\n", environment("", bin))
 }
 
 // What a part of a program in the recipes has around it.

@@ -20,7 +20,7 @@ func readme(t *testing.T, language string) []string {
 		t.Fatal(err)
 	}
 	var blocks []string
-	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)[^\n]*\n(.*?)^```$").FindAllSubmatch(text, -1) {
 		if string(m[1]) == language {
 			blocks = append(blocks, string(m[2]))
 		}
