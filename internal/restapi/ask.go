@@ -132,11 +132,14 @@ func (q *request) read(session *lock.SecretHash) (*reply, *question) {
 
 // body reads the body, whose sender has so long and no longer.
 func (q *request) body() ([]byte, *reply) {
+	if q.ContentLength > maxBodyBytes && q.Header.Get("Expect") != "" {
+		return nil, tooLarge().last() // who asks before sending is spared it
+	}
 	_ = q.control.SetReadDeadline(time.Now().Add(bodyPatience))
 	leave := q.server.whenStopping(func() { _ = q.control.SetReadDeadline(time.Now()) })
 	body, err := io.ReadAll(io.LimitReader(q.Body, maxBodyBytes+1))
 	large := err == nil && len(body) > maxBodyBytes
-	if large && q.Header.Get("Expect") == "" {
+	if large {
 		_, _ = io.CopyN(io.Discard, q.Body, maxDiscardBytes)
 	}
 	leave()
@@ -145,8 +148,7 @@ func (q *request) body() ([]byte, *reply) {
 		_ = q.control.SetReadDeadline(time.Time{})
 		return body, nil
 	case large:
-		return nil, failure(http.StatusRequestEntityTooLarge, codeExhausted,
-			fmt.Sprintf("the body is larger than %d bytes", maxBodyBytes))
+		return nil, tooLarge()
 	case q.server.stopping.Err() != nil:
 		return nil, unavailable(msgStopping).last()
 	case timedOut(err):
@@ -155,6 +157,10 @@ func (q *request) body() ([]byte, *reply) {
 	default:
 		return nil, failure(http.StatusBadRequest, codeInvalid, err.Error()).last()
 	}
+}
+
+func tooLarge() *reply {
+	return failure(http.StatusRequestEntityTooLarge, codeExhausted, fmt.Sprintf("the body is larger than %d bytes", maxBodyBytes))
 }
 
 func timedOut(err error) bool {
