@@ -38,12 +38,18 @@ func killed() contender {
 		if err := w.line(ctx); err != nil {
 			return nil, err
 		}
+		before, err := server.time()
+		if err != nil {
+			return nil, err
+		}
 		began := time.Now()
 		holder.kill()
 		if err := w.granted(ctx); err != nil {
 			return nil, err
 		}
-		return figures{seconds: time.Since(began).Seconds()}, nil
+		took := time.Since(began)
+		after, err := server.time()
+		return figures{seconds: took.Seconds(), serverSeconds: (after - before).Seconds()}, err
 	}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -45,7 +46,10 @@ type server struct {
 // time is the processor time that the server has used.
 func (s *server) time() (time.Duration, error) { return proc.Time(s.pid()) }
 
-// startLDLM starts the server with memory only, and with flags if there are some.
+// newDir returns a folder for a server, on the disk that the lab is on.
+func (l *lab) newDir() (string, error) { return os.MkdirTemp(l.dir, "server") }
+
+// startLDLM starts the server, with memory only unless flags say otherwise.
 func (l *lab) startLDLM(ctx context.Context, flags ...string) (*server, error) {
 	args := append([]string{"server", "--listen_address", "127.0.0.1:0", "--ipc_socket_file", ""}, flags...)
 	p, err := start(ctx, "ldlm server", l.ldlm, args...)
@@ -72,8 +76,12 @@ func (l *lab) startRedis(ctx context.Context, more ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir, err := l.newDir()
+	if err != nil {
+		return nil, err
+	}
 	args := append([]string{
-		"--bind", "127.0.0.1", "--port", port, "--daemonize", "no", "--dir", l.dir, "--save", "", "--appendonly", "no",
+		"--bind", "127.0.0.1", "--port", port, "--daemonize", "no", "--dir", dir, "--save", "", "--appendonly", "no",
 	}, more...)
 	p, err := start(ctx, "redis-server", l.redis, args...)
 	if err != nil {

@@ -22,6 +22,7 @@ type Machine struct {
 	Memory  string   `json:"memory"`
 	System  string   `json:"system"`
 	Load    string   `json:"load_average_before"`
+	After   string   `json:"load_average_after"`
 	Go      string   `json:"go"`
 	LDLM    string   `json:"ldlm"`
 	Redis   string   `json:"redis"`
@@ -50,6 +51,9 @@ func look(ctx context.Context, ldlm, redis string) (Machine, error) {
 	}
 	return m, nil
 }
+
+// lookAgain notes what may have changed during a run.
+func (m *Machine) lookAgain() { m.After = firstLine("/proc/loadavg") }
 
 // run returns the output of a program.
 func run(ctx context.Context, path string, args ...string) (string, error) {
@@ -105,7 +109,8 @@ func modules() []string {
 }
 
 func (m *Machine) write(w io.Writer) {
-	fmt.Fprintf(w, "- Machine: %d x %s, %s, %s; load average before: %s\n", m.CPUs, m.CPU, m.Memory, m.System, m.Load)
+	fmt.Fprintf(w, "- Machine: %d x %s, %s, %s; load average before: %s, after: %s\n",
+		m.CPUs, m.CPU, m.Memory, m.System, m.Load, m.After)
 	fmt.Fprintf(w, "- Versions: %s; %s; Redis: %s; %s\n", m.LDLM, m.Go, m.Redis, strings.Join(m.Modules, ", "))
 	fmt.Fprintf(w, "- Time: %s\n", m.Time)
 }

@@ -66,7 +66,7 @@ func (s *suite) report(m Machine) *Report {
 
 func metrics() []metric {
 	return []metric{
-		pairsPerSecond, serverMicros, p99Micros, mostToLeast, bytesPerLock, kbPerConnection, seconds, milliseconds,
+		pairsPerSecond, serverMicros, p99Micros, mostToLeast, bytesPerLock, kbPerConnection, seconds, milliseconds, serverSeconds,
 	}
 }
 
@@ -165,7 +165,7 @@ func figureOrNone(x *float64, m metric) string {
 // figure writes a figure as exactly as it is worth.
 func figure(x float64, m metric) string {
 	switch m {
-	case mostToLeast, seconds:
+	case mostToLeast, seconds, serverSeconds:
 		return strconv.FormatFloat(x, 'f', 3, 64)
 	default:
 		return grouped(x)

@@ -18,6 +18,8 @@ const (
 	nameV1        = "LDLM, first protocol"
 	nameRedis     = "Redis"
 	namePipelined = "Redis, pipelining client"
+	nameDurable   = "LDLM, data directory"
+	nameAlways    = "Redis, appendfsync always"
 )
 
 // A system is something that takes locks, or passes for it, and how to talk to it.
@@ -64,6 +66,30 @@ func pooled() system {
 
 func pipelining() system {
 	return redisSystem(namePipelined, func(a string, _ int) (load.Conn, error) { return redis.Pipelined(a) })
+}
+
+// durable is the server with a data directory: what it has answered is on the disk.
+func durable() system {
+	s := plain()
+	s.name = nameDurable
+	s.start = func(ctx context.Context, l *lab) (*server, error) {
+		dir, err := l.newDir()
+		if err != nil {
+			return nil, err
+		}
+		return l.startLDLM(ctx, "--data_dir", dir)
+	}
+	return s
+}
+
+// always is Redis with an append-only file that is on the disk before it answers.
+func always() system {
+	s := pooled()
+	s.name = nameAlways
+	s.start = func(ctx context.Context, l *lab) (*server, error) {
+		return l.startRedis(ctx, "--appendonly", "yes", "--appendfsync", "always")
+	}
+	return s
 }
 
 // bare is an echo over a carrier.

@@ -20,6 +20,9 @@ type Options struct {
 	// LDLM and Redis are the programs; Redis may be empty: then what needs it is
 	// left out. Self is this program, which knows the hidden commands.
 	LDLM, Redis, Self string
+	// Dir is where servers write what they keep: on a disk, for what is to be on
+	// one. Empty is the system's folder for temporary files.
+	Dir string
 	// Progress is told of each measurement, before and after; it may be nil.
 	Progress func(format string, args ...any)
 }
@@ -49,7 +52,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if o.Rounds < 1 {
 		return nil, fmt.Errorf("%d rounds, want at least 1", o.Rounds)
 	}
-	dir, err := os.MkdirTemp("", "ldlm-compare")
+	dir, err := os.MkdirTemp(o.Dir, "ldlm-compare")
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +67,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 			break
 		}
 	}
+	machine.lookAgain()
 	return s.report(machine), context.Cause(ctx)
 }
 

@@ -18,6 +18,7 @@ const (
 	kbPerConnection metric = "KB per connection"
 	seconds         metric = "s"
 	milliseconds    metric = "ms"
+	serverSeconds   metric = "server CPU, s"
 )
 
 // Figures are what one measurement found.

@@ -22,6 +22,8 @@ func trials(sizes Sizes) []trial {
 		carried("v1/64", firstProtocol(), bare(echo.Unary), job{workers: 64}, "one connection"),
 		handOffs("handoffs/16", false, "one client"),
 		handOffs("handoffs-connections/16", true, "a connection each"),
+		written(1, goal{atLeast, 1}),
+		written(64, goal{atLeast, 2}),
 		lockMemory(), connectionMemory(), flat(sizes), killedTrial(sizes),
 	}
 	return append(all, deaths()...)
@@ -73,6 +75,20 @@ func carried(name string, s, floor system, j job, shape string) trial {
 		rows: []row{
 			{what: what(serverMicros), metric: serverMicros, of: s.name, against: floor.name, goal: goal{atMost, 1.25}},
 			{what: what(pairsPerSecond), metric: pairsPerSecond, of: s.name, against: floor.name},
+		},
+	}
+}
+
+// written compares what is on the disk before it is answered.
+func written(workers int, speed goal) trial {
+	j := job{workload: load.Pairs, workers: workers}
+	what := func(m metric) string { return fmt.Sprintf("%s, on disk, %s, one client", m, count(workers, "worker")) }
+	return trial{
+		name:       fmt.Sprintf("durable/%d", workers),
+		contenders: []contender{durable().contender(j), always().contender(j)},
+		rows: []row{
+			{what: what(pairsPerSecond), metric: pairsPerSecond, of: nameDurable, against: nameAlways, goal: speed},
+			{what: what(serverMicros), metric: serverMicros, of: nameDurable, against: nameAlways},
 		},
 	}
 }
@@ -141,7 +157,10 @@ func killedTrial(sizes Sizes) trial {
 	return trial{
 		name:       "killed",
 		contenders: []contender{killed()},
-		rows:       []row{{what: what, metric: seconds, of: nameLDLM, goal: goal{atMost, 0.5}}},
+		rows: []row{
+			{what: what, metric: seconds, of: nameLDLM, goal: goal{atMost, 0.5}},
+			{what: "the same, server CPU, s", metric: serverSeconds, of: nameLDLM},
+		},
 	}
 }
 

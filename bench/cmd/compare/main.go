@@ -39,6 +39,7 @@ type settings struct {
 	run    string
 	json   bool
 	ldlm   string
+	dir    string
 	rounds int
 	sizes  compare.Sizes
 }
@@ -50,6 +51,7 @@ func flags() *settings {
 	flag.DurationVar(&s.sizes.Duration, "duration", s.sizes.Duration, "measure each throughput for so long")
 	flag.DurationVar(&s.sizes.WarmUp, "warm-up", s.sizes.WarmUp, "work so long before the clock runs")
 	flag.StringVar(&s.ldlm, "ldlm", "", "the program ldlm (default: built from the source)")
+	flag.StringVar(&s.dir, "dir", "", "where servers write what they keep, a folder on a disk (default: that for temporary files)")
 	flag.BoolVar(&s.json, "json", false, "print everything that was measured as JSON")
 	flag.Parse()
 	return s
@@ -67,7 +69,7 @@ func run(ctx context.Context) (err error) {
 	if s.sizes.Duration <= 0 || s.sizes.WarmUp < 0 {
 		return errors.New("-duration must be more than 0, -warm-up not less")
 	}
-	o := compare.Options{Run: pattern, Rounds: s.rounds, Sizes: s.sizes, LDLM: s.ldlm, Progress: progress}
+	o := compare.Options{Run: pattern, Rounds: s.rounds, Sizes: s.sizes, LDLM: s.ldlm, Dir: s.dir, Progress: progress}
 	if o.Self, err = os.Executable(); err != nil {
 		return err
 	}
