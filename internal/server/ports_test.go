@@ -160,7 +160,7 @@ func byV2(ctx context.Context, p *ports, k *keys) error {
 }
 
 func byREST(ctx context.Context, p *ports, k *keys) error {
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: k.tls, DisableKeepAlives: true, ForceAttemptHTTP2: true}}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: k.tls.Clone(), DisableKeepAlives: true, ForceAttemptHTTP2: true}}
 	scheme := "http"
 	if k.tls != nil {
 		scheme = "https"
