@@ -159,9 +159,13 @@ func plainError(err error) string {
 	return strings.TrimSuffix(text, " (nothing happened)")
 }
 
-// watchPID watches the process of --while-pid.
+// watchPID watches what ends a hold without a command: the process of --while-pid,
+// or whoever has the other end of standard input.
 func (h *holder) watchPID() (<-chan struct{}, func(), error) {
-	if h.whilePID == 0 {
+	switch {
+	case h.runs():
+		return nil, func() {}, nil // standard input is the command's
+	case h.whilePID == 0:
 		return h.p.stdinEnd(), func() {}, nil
 	}
 	w, err := supervise.Watch(h.whilePID)

@@ -260,8 +260,8 @@ func (k *keeper) lookAtRest() {
 		return
 	}
 	k.told = true
-	k.remarks.warn("the command has ended, but %d of its processes live (%s): %s is held until they have ended too", len(rest), some(rest), k.quoted())
 	if !k.stopping {
+		k.remarks.warn("the command has ended, but %d of its processes live (%s): %s is held until they have ended too", len(rest), some(rest), k.quoted())
 		k.stop()
 	}
 }
