@@ -220,7 +220,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	s.sessions.Drain("the server shuts down")
 	s.grpc.Drain()
-	if s.kept == nil || s.node.Err() != nil {
+	if s.kept == nil {
 		return nil
 	}
 	return s.node.DisownBound(ctx)

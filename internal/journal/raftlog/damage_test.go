@@ -121,7 +121,8 @@ func flipAll(t *testing.T, dir, path string, from int, lines []string) {
 	}
 }
 
-// The newest segment file is cut at every byte, and every file is lost.
+// The newest segment file is cut at every byte of its last records, and every file
+// is lost.
 func TestCutFiles(t *testing.T) {
 	dir, lines := written(t, 12)
 	tail := tailOf(t, dir)
@@ -129,8 +130,12 @@ func TestCutFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	used := len(bytes.TrimRight(content, "\x00"))
 	for size := range content {
-		here := filepath.Join(fastDir(t))
+		if (size < used/2 || size > used+64) && size%31 != 0 && !slow() {
+			continue
+		}
+		here := fastDir(t)
 		copyDir(t, dir, here)
 		changed := filepath.Join(here, "log", filepath.Base(tail))
 		if err := os.Truncate(changed, int64(size)); err != nil {

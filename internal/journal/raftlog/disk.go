@@ -108,8 +108,7 @@ func (d *disk) try(op, path string, f func() error) error {
 		}
 	}
 	if err := f(); err != nil {
-		var pathError *os.PathError
-		if errors.As(err, &pathError) {
+		if _, ok := errors.AsType[*os.PathError](err); ok {
 			return err // it names the operation and the path
 		}
 		return fmt.Errorf("%s %s: %w", op, path, err)

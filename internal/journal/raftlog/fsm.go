@@ -17,6 +17,7 @@ type fsm struct {
 	machine journal.Machine
 	applied uint64          // index of the newest entry, as the machine counts them
 	batches []journal.Batch // scratch of Apply
+	broken  bool            // an entry could not be read: nothing is applied any more
 
 	// What was applied since the newest snapshot; more wakes the keeper.
 	entries, bytes atomic.Int64
@@ -40,6 +41,9 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 // Apply implements raft.FSM. What was proposed here is applied as the very batches
 // that were given, everything else is decoded.
 func (f *fsm) Apply(l *raft.Log) any {
+	if f.broken {
+		return nil
+	}
 	j := f.journal
 	var own *inFlight
 	if len(l.Data) > 0 {
@@ -56,7 +60,8 @@ func (f *fsm) Apply(l *raft.Log) any {
 		return err
 	})
 	if err != nil {
-		j.disk.stop(fmt.Errorf("entry %d in %s: %w", l.Index, j.store.pathOf(l.Index), err))
+		j.disk.fail(fmt.Errorf("entry %d in %s: %w", l.Index, j.store.pathOf(l.Index), err))
+		f.broken = true
 		return nil
 	}
 	f.applied++

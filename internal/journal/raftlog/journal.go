@@ -29,17 +29,18 @@ type Journal struct {
 	queue     *queue
 	alone     bool // there is no transport
 
-	// tasks are the goroutines: writer, finisher, lead, keeper. stopped ends
-	// lead and keeper.
-	writing, tasks sync.WaitGroup
-	stopped        context.Context
-	stop           context.CancelFunc
-	notify         chan bool      // raft's: lead won or lost
-	flying         chan *inFlight // from the writer to the finisher
-	doubt          chan struct{}  // room for one: the lead must be established anew
-	snapshotNow    chan chan error
-	closing        sync.Once
-	closed         error // what Close returns; set in closing
+	// The goroutines: writing has the writer, finishing the finisher, tasks those that
+	// follow the lead and keep house, which stopped ends.
+	writing, finishing, tasks sync.WaitGroup
+
+	stopped     context.Context
+	stop        context.CancelFunc
+	notify      chan bool      // raft's: lead won or lost
+	flying      chan *inFlight // from the writer to the finisher
+	doubt       chan struct{}  // room for one: the lead must be established anew
+	snapshotNow chan chan error
+	closing     sync.Once
+	closed      error // what Close returns; set in closing
 
 	// clockMu serialises StartClock, Stamp and Unstamp, and is held from a stamp to
 	// the append of its entry.
@@ -212,6 +213,9 @@ func (j *Journal) shut() error {
 		j.writing.Wait()
 		j.stop()
 		j.tasks.Wait()
+		if j.disk.check() == nil {
+			j.finishing.Wait() // else raft may not answer any more
+		}
 		if j.disk.check() == nil && j.fsm.sinceSnapshot() > 0 {
 			if err := j.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 				j.log.WarnContext(context.Background(), "No snapshot was taken at the end", "err", err)

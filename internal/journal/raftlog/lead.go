@@ -49,7 +49,7 @@ func (j *Journal) runLead() {
 func (j *Journal) establish() {
 	for j.raft.State() == raft.Leader && j.stopped.Err() == nil {
 		term := j.raft.CurrentTerm()
-		err := j.raft.Barrier(2 * j.cfg.WriteDeadline).Error()
+		err := j.await(j.raft.Barrier(2 * j.cfg.WriteDeadline))
 		if err == nil && j.raft.State() == raft.Leader && j.raft.CurrentTerm() == term {
 			j.take(term)
 			return
@@ -57,6 +57,18 @@ func (j *Journal) establish() {
 		if err != nil && !errors.Is(err, raft.ErrEnqueueTimeout) {
 			return // raft tells when there is a new lead
 		}
+	}
+}
+
+// await waits for raft, which does not answer any more if what it reads is damaged.
+func (j *Journal) await(f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-j.disk.failed:
+		return j.disk.check()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
@@ -39,6 +40,50 @@ type metaState struct {
 	Stable map[string][]byte
 }
 
+// metaJSON is a metaState as it stands in the file.
+type metaJSON struct {
+	NextSegment uint64            `json:"next_segment"`
+	Segments    []segmentJSON     `json:"segments"`
+	Stable      map[string][]byte `json:"stable"`
+}
+
+// segmentJSON is a segment. MaxIndex, IndexStart and Sealed are zero for the last one.
+type segmentJSON struct {
+	ID         uint64    `json:"id"`
+	BaseIndex  uint64    `json:"base_index"`
+	MinIndex   uint64    `json:"min_index"`
+	MaxIndex   uint64    `json:"max_index"`
+	Codec      uint64    `json:"codec"`
+	IndexStart uint64    `json:"index_start"`
+	SizeLimit  uint32    `json:"size_limit"`
+	Created    time.Time `json:"created"`
+	Sealed     time.Time `json:"sealed"`
+}
+
+func (s *metaState) toJSON() *metaJSON {
+	j := &metaJSON{NextSegment: s.Log.NextSegmentID, Stable: s.Stable}
+	for _, i := range s.Log.Segments {
+		j.Segments = append(j.Segments, segmentJSON{
+			i.ID, i.BaseIndex, i.MinIndex, i.MaxIndex, i.Codec, i.IndexStart, i.SizeLimit, i.CreateTime, i.SealTime,
+		})
+	}
+	return j
+}
+
+func (j *metaJSON) state() metaState {
+	s := metaState{Log: types.PersistentState{NextSegmentID: j.NextSegment}, Stable: j.Stable}
+	for _, i := range j.Segments {
+		s.Log.Segments = append(s.Log.Segments, types.SegmentInfo{
+			ID: i.ID, BaseIndex: i.BaseIndex, MinIndex: i.MinIndex, MaxIndex: i.MaxIndex, Codec: i.Codec,
+			IndexStart: i.IndexStart, CreateTime: i.Created, SealTime: i.Sealed, SizeLimit: i.SizeLimit,
+		})
+	}
+	if s.Stable == nil {
+		s.Stable = map[string][]byte{}
+	}
+	return s
+}
+
 const (
 	metaMagic   = "LDLMmeta"
 	metaVersion = 1
@@ -62,7 +107,7 @@ func createMeta(d *disk, dir string) error {
 }
 
 func encodeMeta(s metaState) ([]byte, error) {
-	text, err := json.Marshal(s)
+	text, err := json.Marshal(s.toJSON())
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +119,7 @@ func encodeMeta(s metaState) ([]byte, error) {
 
 func decodeMeta(path string, b []byte) (metaState, error) {
 	var s metaState
+	var j metaJSON
 	switch {
 	case len(b) < metaHead+4:
 		return s, damaged(path, len(b), "the file ends early")
@@ -88,13 +134,10 @@ func decodeMeta(path string, b []byte) (metaState, error) {
 	if v := binary.LittleEndian.Uint32(b[8:]); v != metaVersion {
 		return s, fmt.Errorf("%s is of version %d, this program reads version %d: use a newer one", path, v, metaVersion)
 	}
-	if err := json.Unmarshal(text, &s); err != nil {
+	if err := json.Unmarshal(text, &j); err != nil {
 		return s, damaged(path, metaHead, "%v", err)
 	}
-	if s.Stable == nil {
-		s.Stable = map[string][]byte{}
-	}
-	return s, nil
+	return j.state(), nil
 }
 
 // write makes a state durable and takes it over.

@@ -165,7 +165,7 @@ func (j *Journal) start() (err error) {
 		}
 	}
 	j.writing.Go(j.runWriter)
-	j.writing.Go(j.runFinisher)
+	j.finishing.Go(j.runFinisher)
 	j.tasks.Go(j.runLead)
 	j.tasks.Go(j.runKeeper)
 	return nil

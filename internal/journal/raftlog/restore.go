@@ -23,8 +23,8 @@ type SnapshotInfo struct {
 
 func infoOf(m *snapshotMeta, applied uint64) SnapshotInfo {
 	i := SnapshotInfo{Cluster: m.Cluster, Entry: m.Index, Term: m.Term, Applied: applied, Created: m.Created}
-	for _, s := range m.Configuration.Servers {
-		i.Members = append(i.Members, Peer{Member: string(s.ID), Address: string(s.Address)})
+	for _, p := range m.Members {
+		i.Members = append(i.Members, Peer{Member: p.Member, Address: p.Address})
 	}
 	return i
 }
@@ -47,10 +47,9 @@ func ReadSnapshot(r io.Reader) (info SnapshotInfo, next func() ([]byte, error), 
 // WriteSnapshot writes the file of a snapshot with what next returns, until that is
 // nil.
 func WriteSnapshot(w io.Writer, info SnapshotInfo, next func() ([]byte, error)) error {
-	meta := snapshotMeta{Cluster: info.Cluster, Index: info.Entry, Term: info.Term, ConfigurationIndex: 1, Created: info.Created}
+	meta := snapshotMeta{Cluster: info.Cluster, Index: info.Entry, Term: info.Term, MembersIndex: 1, Created: info.Created}
 	for _, p := range info.Members {
-		meta.Configuration.Servers = append(meta.Configuration.Servers,
-			raft.Server{ID: raft.ServerID(p.Member), Address: raft.ServerAddress(p.Address)})
+		meta.Members = append(meta.Members, snapshotPeer{Member: p.Member, Address: p.Address})
 	}
 	head, err := encodeSnapshotHead(&meta)
 	if err != nil {

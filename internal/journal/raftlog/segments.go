@@ -108,7 +108,7 @@ func (segmentFiles) ListDir(dir string) ([]string, error) {
 }
 
 // Create implements types.VFS. The file was made when it was listed.
-func (s segmentFiles) Create(dir, name string, size uint64) (types.WritableFile, error) {
+func (s segmentFiles) Create(dir, name string, _ uint64) (types.WritableFile, error) {
 	return s.OpenWriter(dir, name)
 }
 

@@ -46,11 +46,35 @@ const (
 
 // snapshotMeta is the JSON in a snapshot's head.
 type snapshotMeta struct {
-	Cluster            string
-	Index, Term        uint64
-	Configuration      raft.Configuration
-	ConfigurationIndex uint64
-	Created            time.Time // for people
+	Cluster      string         `json:"cluster"`
+	Index        uint64         `json:"index"`
+	Term         uint64         `json:"term"`
+	Members      []snapshotPeer `json:"members"`
+	MembersIndex uint64         `json:"members_index"` // of the entry that has them
+	Created      time.Time      `json:"created"`       // for people
+}
+
+// snapshotPeer is a member when the snapshot was taken.
+type snapshotPeer struct {
+	Member  string `json:"member"`
+	Address string `json:"address"`
+	// Suffrage is as raft numbers it: 0 for those who vote.
+	Suffrage int `json:"suffrage"`
+}
+
+func (m *snapshotMeta) setMembers(c raft.Configuration) {
+	for _, s := range c.Servers {
+		m.Members = append(m.Members, snapshotPeer{string(s.ID), string(s.Address), int(s.Suffrage)})
+	}
+}
+
+func (m *snapshotMeta) configuration() (c raft.Configuration) {
+	for _, p := range m.Members {
+		c.Servers = append(c.Servers, raft.Server{
+			ID: raft.ServerID(p.Member), Address: raft.ServerAddress(p.Address), Suffrage: raft.ServerSuffrage(p.Suffrage),
+		})
+	}
+	return c
 }
 
 func encodeSnapshotHead(m *snapshotMeta) ([]byte, error) {
@@ -66,7 +90,8 @@ func encodeSnapshotHead(m *snapshotMeta) ([]byte, error) {
 
 // readSnapshotHead returns the meta of a snapshot and the length of its head.
 func readSnapshotHead(r io.Reader) (*snapshotMeta, int64, error) {
-	b := make([]byte, 16)
+	var begin [16]byte
+	b := begin[:]
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, 0, early(err)
 	}
@@ -77,7 +102,7 @@ func readSnapshotHead(r io.Reader) (*snapshotMeta, int64, error) {
 	if size > maxSnapshotMeta {
 		return nil, 0, fmt.Errorf("a head of %d bytes cannot be", size)
 	}
-	b = append(b, make([]byte, size+4)...)
+	b = slices.Concat(b, make([]byte, size+4))
 	if _, err := io.ReadFull(r, b[16:]); err != nil {
 		return nil, 0, early(err)
 	}
@@ -97,9 +122,9 @@ func readSnapshotHead(r io.Reader) (*snapshotMeta, int64, error) {
 
 // Create implements raft.SnapshotStore.
 func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
-	head, err := encodeSnapshotHead(&snapshotMeta{
-		Cluster: s.cluster, Index: index, Term: term, Configuration: c, ConfigurationIndex: cIndex, Created: time.Now().UTC().Truncate(time.Second),
-	})
+	meta := snapshotMeta{Cluster: s.cluster, Index: index, Term: term, MembersIndex: cIndex, Created: time.Now().UTC().Truncate(time.Second)}
+	meta.setMembers(c)
+	head, err := encodeSnapshotHead(&meta)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +278,7 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	}
 	return &raft.SnapshotMeta{
 		Version: raft.SnapshotVersionMax, ID: id, Index: meta.Index, Term: meta.Term,
-		Configuration: meta.Configuration, ConfigurationIndex: meta.ConfigurationIndex, Size: info.Size() - head,
+		Configuration: meta.configuration(), ConfigurationIndex: meta.MembersIndex, Size: info.Size() - head,
 	}, f, nil
 }
 

@@ -11,6 +11,6 @@ func diskSpace(dir string) (free, total int64, ok bool) {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, 0, false
 	}
-	block := int64(s.Bsize)
+	block := int64(s.Bsize) //nolint:unconvert // it has another type on other systems
 	return int64(s.Bavail) * block, int64(s.Blocks) * block, true
 }

@@ -115,7 +115,7 @@ func (t *tape) contents() []string {
 // sectors.
 func fastDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "raftlog")
+	dir, err := os.MkdirTemp("/dev/shm", "raftlog") //nolint:usetesting // that is where fsyncs cost nothing
 	if err != nil {
 		return t.TempDir()
 	}
