@@ -300,7 +300,10 @@ func told(t *testing.T, log *bytes.Buffer, part string) int {
 	t.Helper()
 	n := 0
 	for line := range strings.Lines(log.String()) {
-		var l struct{ Level, Msg string }
+		var l struct {
+			Level string `json:"level"`
+			Msg   string `json:"msg"`
+		}
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatal(fmt.Errorf("%s: %w", line, err))
 		}

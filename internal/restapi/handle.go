@@ -21,12 +21,12 @@ type request struct {
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if !s.begin() {
 		w.Header().Set("Connection", "close")
-		unavailable(msgStopping).write(w)
+		_ = unavailable(msgStopping).write(w) // it closes, delivered or not
 		return
 	}
 	defer s.requests.Done()
 	q := &request{Request: r, control: http.NewResponseController(w), server: s}
-	a := q.answer()
+	a := q.answer() //nolint:contextcheck // the request has the context with it
 	now, rest := time.Now(), drainPatience
 	if a.closes {
 		rest = 0

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,12 +39,7 @@ type passwords []string
 
 func (p passwords) Required() bool { return len(p) > 0 }
 func (p passwords) Match(password string) bool {
-	for _, good := range p {
-		if password == good {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p, password)
 }
 
 // open makes a house; change may change what it is made of.
@@ -162,9 +158,14 @@ func (c *client) begin() *client {
 
 // result is the body of an answer about a lock.
 type result struct {
-	Locked, Unlocked bool
-	Name, Key        string
-	Error            struct{ Code, Message string }
+	Locked   bool   `json:"locked"`
+	Unlocked bool   `json:"unlocked"`
+	Name     string `json:"name"`
+	Key      string `json:"key"`
+	Error    struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
 }
 
 func (a *answer) result(t *testing.T) result {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,9 +82,8 @@ func TestHugeBodies(t *testing.T) {
 	conn := h.dial()
 	fmt.Fprintf(conn, "POST /v1/lock HTTP/1.1\r\nHost: h\r\nCookie: %s\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", c.cookie)
 	r := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(r, nil)
-	if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("who asks first: %v, %v", resp, err)
+	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 413 ") {
+		t.Errorf("who asks first: %q, %v", line, err)
 	}
 	if r := c.lock(`{"name":"l"}`); !r.Locked {
 		t.Errorf("afterwards: %+v", r)
@@ -206,9 +206,8 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("%d quiet connections are left, want %d", open, most-1)
 		}
 		fmt.Fprint(busy, `"name":"a"}        `)
-		a, err := http.ReadResponse(bufio.NewReader(busy), nil)
-		if err != nil || a.StatusCode != http.StatusOK {
-			t.Errorf("the busy one: %v, %v", a, err)
+		if line, err := bufio.NewReader(busy).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 200 ") {
+			t.Errorf("the busy one: %q, %v", line, err)
 		}
 		h.close()
 	})
@@ -229,10 +228,10 @@ func FuzzBodies(f *testing.F) {
 		c := h.client().begin()
 		paths := []string{"/v1/lock", "/v1/unlock", "/v1/renew", "/v1/refreshlock"}
 		a := c.do("POST", paths[uint(path)%uint(len(paths))], body)
-		if a.StatusCode != 200 && a.StatusCode != 400 && a.StatusCode != 413 {
+		if !slices.Contains([]int{http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge}, a.StatusCode) {
 			t.Errorf("%q: %s %s", body, a.Status, a.body)
 		}
-		if a.StatusCode == 200 {
+		if a.StatusCode == http.StatusOK {
 			a.result(t)
 		}
 		c.do("DELETE", "/session", "").want(t, "afterwards", 200, "")

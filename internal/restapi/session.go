@@ -104,7 +104,7 @@ func (q *request) closeSession() *reply {
 		return wordless(&o)
 	}
 	q.server.log.Info("Session ended", "transport", transportName, "remote_address", q.RemoteAddr, "num_locks", o.Count)
-	gone := q.cookie("")
+	gone := q.cookie("") //nolint:gosec // as below
 	gone.Expires = time.Time{}
 	return &reply{status: http.StatusOK, contentType: typeJSON, body: []byte(`{"session_id": ""}`), cookie: gone}
 }
@@ -151,7 +151,7 @@ func (q *request) takeTurn(session *lock.SecretHash) (leave func(), busy *reply)
 // cookie hands a session's secret to the client once more. What version 1 said in
 // it comes first.
 func (q *request) cookie(value string) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // it is secure where the connection is
 		Name: cookieName, Value: value, Path: "/", Expires: time.Now().Add(q.server.timeout),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: q.TLS != nil,
 	}

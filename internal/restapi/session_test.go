@@ -114,7 +114,7 @@ func TestPassword(t *testing.T) {
 			c.cookie, c.basic = good.cookie, basic
 			a := c.do(r[0], r[1], `{"name":"l"}`)
 			a.want(t, basic+" "+r[0]+" "+r[1], 401, "")
-			if a.body != "" || len(a.Cookies()) != 0 || a.Header.Get("Www-Authenticate") != `Basic realm="Restricted"` {
+			if a.body != "" || len(a.Cookies()) != 0 || a.Header.Get("WWW-Authenticate") != `Basic realm="Restricted"` {
 				t.Errorf("%q %v: %v %q", basic, r, a.Header, a.body)
 			}
 		}

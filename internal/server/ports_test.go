@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +29,8 @@ import (
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/certs/certstest"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/node"
 	"github.com/ldlm-io/ldlm/internal/server"
 )
 
@@ -113,11 +113,11 @@ func byClient(ctx context.Context, p *ports, k *keys) error {
 		return err
 	}
 	defer c.Close()
-	l, err := c.TryLock("client", nil)
+	l, err := c.TryLock("client", nil) //nolint:contextcheck // the old package takes none
 	if err != nil {
 		return err
 	}
-	_, err = l.Unlock()
+	_, err = l.Unlock() //nolint:contextcheck // the old package takes none
 	return err
 }
 
@@ -136,17 +136,34 @@ func (k *keys) metadata(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", k.password)
 }
 
+// byV1 leaves the lock to the end of the connection, and waits for it.
 func byV1(ctx context.Context, p *ports, k *keys) error {
+	watch, err := p.Node().Watch(node.WatchFilter{Name: "v1"}, 0)
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
 	c, err := k.dial(p.clients)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	r, err := ldlmv1.NewLDLMClient(c).TryLock(k.metadata(ctx), &ldlmv1.TryLockRequest{Name: "v1"})
-	if err == nil && !r.GetLocked() {
-		err = errors.New("not locked")
+	if err != nil || !r.GetLocked() {
+		return fmt.Errorf("locked: %v, %w", r.GetLocked(), err)
 	}
-	return err
+	c.Close()
+	for {
+		events, err := watch.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("the lock outlives its connection: %w", err)
+		}
+		for i := range events {
+			if events[i].Type == lock.HoldReleased || events[i].Type == lock.HoldExpired {
+				return nil
+			}
+		}
+	}
 }
 
 func byV2(ctx context.Context, p *ports, k *keys) error {
@@ -339,44 +356,13 @@ func TestReloadUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
 	const rounds = 5
-	var load, loaded sync.WaitGroup
-	var calls atomic.Int64
-	over := make(chan struct{})
-	for name, way := range map[string]func(context.Context, *ports, *keys) error{"REST": byREST, "native": ways["native"], "v2": byV2} {
-		loaded.Add(1)
-		load.Go(func() {
-			for i := 0; ; i++ {
-				if err := way(ctx, p, k); err != nil {
-					t.Errorf("%s: %v", name, err)
-				}
-				calls.Add(1)
-				if i == 0 {
-					loaded.Done()
-				}
-				select {
-				case <-over:
-					return
-				default:
-				}
-			}
-		})
-	}
-	loaded.Wait()
-	for i := range rounds {
-		[]certstest.Pair{second, first}[i%2].Copy(t, used)
+	reloadUnder(t, p, k, rounds, func(round int) {
+		[]certstest.Pair{second, first}[round%2].Copy(t, used)
 		if err := c.Reload(); err != nil {
 			t.Errorf("reload: %v", err)
 		}
-		before := calls.Load()
-		for calls.Load() < before+3 && ctx.Err() == nil {
-			<-time.After(time.Millisecond)
-		}
-	}
-	close(over)
-	load.Wait()
+	})
 	conn, err := tls.Dial("tcp", p.rest, k.tls)
 	if err != nil {
 		t.Fatal(err)
@@ -388,6 +374,38 @@ func TestReloadUnderLoad(t *testing.T) {
 	if err := held.Err(); err != nil {
 		t.Errorf("who was connected lost its lock: %v", err)
 	}
+}
+
+// reloadUnder calls reload so many times while clients come and go.
+func reloadUnder(t *testing.T, p *ports, k *keys, rounds int, reload func(round int)) {
+	t.Helper()
+	const fewCalls = 3
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	calls, over := make(chan struct{}), make(chan struct{})
+	var load sync.WaitGroup
+	for _, name := range []string{"REST", "native", "gRPC v2"} {
+		load.Go(func() {
+			for {
+				if err := ways[name](ctx, p, k); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				select {
+				case calls <- struct{}{}:
+				case <-over:
+					return
+				}
+			}
+		})
+	}
+	for round := range rounds {
+		for range fewCalls {
+			<-calls
+		}
+		reload(round)
+	}
+	close(over)
+	load.Wait()
 }
 
 // TestDrainOverREST: a server on its way out says so, and half a header does not keep

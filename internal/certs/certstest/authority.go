@@ -128,7 +128,7 @@ func (p Pair) Copy(t testing.TB, to Pair) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, data, 0o600); err != nil {
+		if err := os.WriteFile(path, data, 0o600); err != nil { //nolint:gosec // both pairs are of the test
 			t.Fatal(err)
 		}
 	}
