@@ -207,7 +207,8 @@ func (a *Admin) ForceRelease(ctx context.Context, name string, token uint64, rea
 }
 
 // KillSession ends a session with everything that it holds and waits for,
-// against its client's will. The reason is recorded.
+// against its client's will; [ErrNotFound] if there is none of that number. The
+// reason is recorded.
 func (a *Admin) KillSession(ctx context.Context, number uint64, reason string) (Forced, error) {
 	var answer *ldlmv2.KillSessionResponse
 	err := a.client.anywhere(ctx, "kill session", "", func(ctx context.Context, stub ldlmv2.LDLMClient) (err error) {

@@ -165,8 +165,17 @@ func TestAdminErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Admin().Get(ctx, "x"); !errors.Is(err, context.Canceled) {
+	if _, err := c.Admin().Get(ctx, "x"); !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnknownOutcome) {
 		t.Errorf("canceled: %v", err)
+	}
+	if err := c.Admin().Resize(ctx, "x", 2); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrUnknownOutcome) {
+		t.Errorf("a change is canceled: %v", err)
+	}
+	srv.kill = func(*ldlmv2.KillSessionRequest) (*ldlmv2.KillSessionResponse, error) {
+		return nil, failure(codes.FailedPrecondition, &ldlmv2.Status{Code: ldlmv2.Code_CODE_SESSION_LOST, Ending: ldlmv2.Ending_ENDING_FATAL})
+	}
+	if _, err := c.Admin().KillSession(t.Context(), 7, ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a session that is not there: %v, want ErrNotFound", err)
 	}
 	c.Close()
 	if _, err := c.Admin().Get(t.Context(), "x"); !errors.Is(err, ErrClosed) {

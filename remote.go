@@ -143,7 +143,12 @@ func changes(op string) bool {
 func remoteError(op, name string, err error) error {
 	st := status.Convert(err)
 	for _, d := range st.Details() {
-		if d, ok := d.(*ldlmv2.Status); ok {
+		switch d, ok := d.(*ldlmv2.Status); {
+		case !ok:
+		case d.GetCode() == ldlmv2.Code_CODE_SESSION_LOST:
+			// Outside sessions it is not the caller's that is meant.
+			return &Error{Op: op, Name: name, Message: "there is no session of that number", kind: ErrNotFound}
+		default:
 			return statusError(op, name, d)
 		}
 	}

@@ -3,10 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strings"
+	"syscall"
 	"text/template"
 
 	"github.com/ldlm-io/ldlm/internal/document"
@@ -80,7 +82,11 @@ func (p *printer) print(v view) error {
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
-	_, err = p.out.Write(text)
+	if _, err = p.out.Write(text); errors.Is(err, syscall.EPIPE) {
+		// Whoever read has had enough, as head has. Where the system does not end the
+		// process for that, it ends itself as if it did.
+		return &exitError{code: exitSignal + int(syscall.SIGPIPE)}
+	}
 	return err
 }
 

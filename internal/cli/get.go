@@ -85,7 +85,7 @@ func stateCell(l document.Lock) cell {
 	case l.State == document.Free:
 		return cell{"not held, but waited for (" + kind + ")", attention}
 	default:
-		return cell{fmt.Sprintf("idle (%s), since %s", kind, shortDuration(inGo(l.IdleMS))), faint}
+		return cell{fmt.Sprintf("idle (%s), for %s", kind, shortDuration(inGo(l.IdleMS))), faint}
 	}
 }
 
@@ -166,7 +166,7 @@ func describeHold(s *sheet, h document.Holder) {
 	if h.Delay {
 		return
 	}
-	s.field("Lease", leaseText(h))
+	s.field("Lease", strings.TrimPrefix(leaseText(h), "lease "))
 	if h.Reason != "" {
 		s.field("Reason", h.Reason)
 	}
