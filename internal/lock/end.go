@@ -106,6 +106,7 @@ func (t *Table) dropWaits(sid sessionID, reason EndReason) {
 func (t *Table) endSession(sid sessionID, reason EndReason, involuntary bool) {
 	t.dropWaits(sid, reason)
 	s := t.openSession(sid)
+	t.expect(2 * int(s.holds)) // most have somebody who waits
 	for s.firstHold != 0 {
 		t.endHold(s.firstHold, reason, involuntary)
 	}

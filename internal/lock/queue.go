@@ -1,7 +1,5 @@
 package lock
 
-import "container/heap"
-
 // enqueue makes a request that waits, with one enqueue number in all its queues.
 func (t *Table) enqueue(sid sessionID, c *Acquire, digest uint64) Outcome {
 	if o, ok := t.roomToWait(sid, c); !ok {
@@ -224,17 +222,50 @@ type queueHead struct {
 	lock   lockID
 }
 
+// queueHeads is a heap: none stands behind one with a higher number. The end of a
+// session can put a hundred thousand heads into it, so it is not one of package
+// heap, which allocates for each.
 type queueHeads []queueHead
 
-func (q queueHeads) Len() int           { return len(q) }
-func (q queueHeads) Less(i, j int) bool { return q[i].number < q[j].number }
-func (q queueHeads) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queueHeads) Push(x any)        { *q = append(*q, x.(queueHead)) }
-func (q *queueHeads) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return last
+func (q *queueHeads) push(h queueHead) {
+	*q = append(*q, h)
+	heads := *q
+	for i := len(heads) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if heads[parent].number <= heads[i].number {
+			return
+		}
+		heads[parent], heads[i] = heads[i], heads[parent]
+		i = parent
+	}
+}
+
+// pop takes out the head with the lowest number.
+func (q *queueHeads) pop() queueHead {
+	heads := *q
+	first, last := heads[0], len(heads)-1
+	heads[0] = heads[last]
+	*q = heads[:last]
+	q.down()
+	return first
+}
+
+// down moves the first head to where it belongs.
+func (q queueHeads) down() {
+	for i := 0; ; {
+		least := 2*i + 1
+		if least >= len(q) {
+			return
+		}
+		if right := least + 1; right < len(q) && q[right].number < q[least].number {
+			least = right
+		}
+		if q[i].number <= q[least].number {
+			return
+		}
+		q[i], q[least] = q[least], q[i]
+		i = least
+	}
 }
 
 // touchQueue puts a lock on the work list of this step, because its queue or
@@ -260,9 +291,9 @@ func (t *Table) serve() {
 		if len(t.heads) == 0 {
 			break
 		}
-		head := heap.Pop((*queueHeads)(&t.heads)).(queueHead)
+		head := t.heads.pop()
 		if number, ok := t.headNumber(head.lock); ok && number != head.number {
-			heap.Push((*queueHeads)(&t.heads), queueHead{number, head.lock})
+			t.heads.push(queueHead{number, head.lock})
 			continue
 		}
 		t.serveOne(head.lock)
@@ -282,9 +313,10 @@ func (t *Table) headNumber(id lockID) (uint64, bool) {
 
 // orderWork moves the work list into the heap of heads.
 func (t *Table) orderWork() {
+	t.expect(len(t.work))
 	for _, id := range t.work {
 		if number, ok := t.headNumber(id); ok {
-			heap.Push((*queueHeads)(&t.heads), queueHead{number, id})
+			t.heads.push(queueHead{number, id})
 		} else {
 			t.locks.at(id).queued = false
 		}

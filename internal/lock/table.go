@@ -1,6 +1,9 @@
 package lock
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // head is the state of a table beside its rows. Each counter holds the newest
 // number given; all of them only grow.
@@ -59,7 +62,7 @@ type Table struct {
 
 	// Scratch of one step, empty between steps.
 	work    []lockID
-	heads   []queueHead
+	heads   queueHeads
 	due     []deadline
 	asked   []lockID
 	grouped []holdID
@@ -241,6 +244,16 @@ func (t *Table) Token() Token { return t.token }
 
 // Counts returns figures of the table.
 func (t *Table) Counts() Counts { return t.counts }
+
+// expect makes room for what comes out when so many requests are granted, or as
+// many holds end: growing by and by costs more than all the rest.
+func (t *Table) expect(n int) {
+	const few = 64
+	if n > few {
+		t.result.Events = slices.Grow(t.result.Events, n)
+		t.result.Settled = slices.Grow(t.result.Settled, n)
+	}
+}
 
 // emit appends an event, numbering it.
 func (t *Table) emit(e Event) {
