@@ -35,7 +35,7 @@ func look(ctx context.Context, ldlm, redis string) (Machine, error) {
 	m := Machine{
 		Time: time.Now().UTC().Format(time.DateTime + " MST"), CPU: entry("/proc/cpuinfo", "model name"), CPUs: runtime.NumCPU(),
 		Memory: entry("/proc/meminfo", "MemTotal"), System: runtime.GOOS + " " + firstLine("/proc/sys/kernel/osrelease"),
-		Load: firstLine("/proc/loadavg"), Go: runtime.Version(), Modules: modules(), Redis: "none",
+		Load: loadAverage(), Go: runtime.Version(), Modules: modules(), Redis: "none",
 	}
 	version, err := run(ctx, ldlm, "version")
 	if err != nil {
@@ -53,7 +53,14 @@ func look(ctx context.Context, ldlm, redis string) (Machine, error) {
 }
 
 // lookAgain notes what may have changed during a run.
-func (m *Machine) lookAgain() { m.After = firstLine("/proc/loadavg") }
+func (m *Machine) lookAgain() { m.After = loadAverage() }
+
+// loadAverage returns the means of the last minute, five, and fifteen.
+func loadAverage() string {
+	const means = 3
+	fields := strings.Fields(firstLine("/proc/loadavg"))
+	return strings.Join(fields[:min(means, len(fields))], " ")
+}
 
 // run returns the output of a program.
 func run(ctx context.Context, path string, args ...string) (string, error) {

@@ -101,7 +101,7 @@ func (s *settings) print(r *compare.Report) error {
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(r)
 	} else {
-		err = r.Write(os.Stdout, "go run -C bench ./cmd/compare "+strings.Join(os.Args[1:], " "))
+		err = r.Write(os.Stdout, strings.Join(append([]string{"go run -C bench ./cmd/compare"}, os.Args[1:]...), " "))
 	}
 	if err == nil && len(r.Failures) > 0 {
 		err = fmt.Errorf("%d measurements failed", len(r.Failures))
