@@ -70,6 +70,8 @@ func TestQuickstart(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, ".git")); err != nil {
 		t.Skip("needs the repository:", err)
 	}
+	settings := filepath.Join(t.TempDir(), "gitconfig")
+	write(t, settings, fmt.Sprintf("[url %q]\n\tinsteadOf = https://github.com/ldlm-io/ldlm\n[safe]\n\tdirectory = *\n", root), 0o600)
 	address := freeAddress(t)
 	var script strings.Builder
 	script.WriteString("asides=\ntrap 'kill $asides 2>/dev/null || true' EXIT\n")
@@ -90,9 +92,7 @@ func TestQuickstart(t *testing.T) {
 	said := shell(t, dir, script.String(), append(environment(address, filepath.Join(dir, "bin")),
 		"GOBIN="+filepath.Join(dir, "bin"),
 		"GOFLAGS=-trimpath", // what was built elsewhere need not be built again
-		"GIT_CONFIG_COUNT=1",
-		"GIT_CONFIG_KEY_0=url."+root+".insteadOf",
-		"GIT_CONFIG_VALUE_0=https://github.com/ldlm-io/ldlm",
+		"GIT_CONFIG_GLOBAL="+settings,
 	))
 	for text, times := range map[string]int{"it is mine now\n": 1, "it is mine, token ": 2} {
 		if n := strings.Count(said, text); n != times {
