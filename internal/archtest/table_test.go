@@ -61,7 +61,7 @@ var testModules = []string{
 	"go.uber.org/goleak",
 	"pgregory.net/rapid",
 	"github.com/anishathalye/porcupine",
-	grpc, protobuf,
+	grpc, protobuf, sys,
 }
 
 // table is the house, read downwards: somebody speaks, a node decides when, a
