@@ -112,7 +112,7 @@ func TestShellRecipes(t *testing.T) {
 	write(t, filepath.Join(bin, "psql"), "#!/bin/sh\necho psql \"$@\"\n", 0o700)
 	for _, document := range []string{"recipes.md", "../README.md"} {
 		for _, b := range blocks(t, document) {
-			if b.language == "sh" {
+			if b.language == "sh" || b.language == "bash" {
 				t.Run(fmt.Sprintf("%s:%d", filepath.Base(document), b.line), func(t *testing.T) {
 					t.Parallel()
 					recipe(t, b, bin)
@@ -125,6 +125,7 @@ func TestShellRecipes(t *testing.T) {
 // recipe runs one block of shell.
 func recipe(t *testing.T, b block, bin string) {
 	t.Helper()
+	needs(t, b.language)
 	if program, ok := strings.CutPrefix(b.mark, "needs "); ok {
 		needs(t, program)
 	}
@@ -139,7 +140,7 @@ func recipe(t *testing.T, b block, bin string) {
 	// Without the flag the exit code of curl says nothing.
 	code = regexp.MustCompile(`\bcurl `).ReplaceAllString(code, "curl -sS --fail ")
 	write(t, filepath.Join(dir, "recipe"), code, 0o600)
-	shell(t, dir, "exec ldlm dev -- sh -eu recipe\n", environment("", bin))
+	shell(t, dir, "exec ldlm dev -- "+b.language+" -eu recipe\n", environment("", bin))
 }
 
 // What a part of a program in the recipes has around it.
