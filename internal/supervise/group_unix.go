@@ -12,16 +12,20 @@ import (
 type group struct {
 	foreground bool
 	mark       string
-	pid        int // of the child itself, and of its group if it has one
-	session    int // of a child in the foreground
+	pid        int // of the child itself, and of its group if it has one; 0: not known yet
+	session    int // of this process, and of the child as it starts
+}
+
+// newGroup returns the group of a child that is still to be started.
+func newGroup(c Config) group {
+	g := group{foreground: c.Foreground, mark: c.Mark}
+	g.session, _ = getsid() // without it there is only what descends from the child
+	return g
 }
 
 // adopt notes who the child is.
 func (g *group) adopt(p *os.Process) error {
 	g.pid = p.Pid
-	if g.foreground {
-		g.session, _ = getsid() // without it there is only what descends from it
-	}
 	return nil
 }
 
@@ -48,7 +52,7 @@ func (g *group) terminate() error {
 const rounds = 100
 
 func (g *group) kill() error {
-	if !g.foreground {
+	if !g.foreground && g.pid != 0 {
 		return g.signal(syscall.SIGKILL)
 	}
 	for range rounds {
@@ -65,7 +69,7 @@ func (g *group) kill() error {
 
 // signal sends a signal to all of the child.
 func (g *group) signal(s syscall.Signal) error {
-	if !g.foreground {
+	if !g.foreground && g.pid != 0 {
 		return send(-g.pid, s)
 	}
 	all, err := g.members()
@@ -88,7 +92,7 @@ func send(pid int, s syscall.Signal) error {
 // members returns those that live: who has ended and only waits for a parent to
 // ask does not.
 func (g *group) members() ([]int, error) {
-	if !g.foreground && errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH) {
+	if !g.foreground && g.pid != 0 && errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH) {
 		return nil, nil
 	}
 	table, err := processes()
@@ -117,14 +121,16 @@ func (g *group) among(table []process) []int {
 // has reports whether a process is one of the child's.
 func (g *group) has(p process, parents map[int]int) bool {
 	switch {
-	case !g.foreground:
+	case !g.foreground && g.pid != 0:
 		return p.group == g.pid
-	case p.pid == g.pid:
+	case g.pid != 0 && p.pid == g.pid:
 		return true
 	case g.session != 0 && p.session != g.session:
 		return false
+	case g.pid != 0 && descends(p.pid, g.pid, parents):
+		return true
 	default:
-		return descends(p.pid, g.pid, parents) || g.session != 0 && g.mark != "" && marked(p.pid, g.mark)
+		return g.session != 0 && g.mark != "" && marked(p.pid, g.mark)
 	}
 }
 

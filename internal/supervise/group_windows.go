@@ -20,6 +20,9 @@ type group struct {
 
 func attributes(bool) *syscall.SysProcAttr { return nil }
 
+// newGroup returns the group of a child that is still to be started.
+func newGroup(c Config) group { return group{foreground: c.Foreground, mark: c.Mark} }
+
 // adopt puts the child into a job.
 func (g *group) adopt(p *os.Process) error {
 	g.pid = p.Pid

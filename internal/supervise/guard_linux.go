@@ -62,8 +62,6 @@ func (g *guard) run(orders *os.File) error {
 		select {
 		case o, ok := <-heard:
 			switch {
-			case !ok && g.child.pid == 0:
-				return nil
 			case !ok:
 				return g.child.kill()
 			case o.Dismissed:
@@ -77,7 +75,7 @@ func (g *guard) run(orders *os.File) error {
 }
 
 func (g *guard) obey(o order) {
-	if o.Child != 0 {
+	if o.Watch {
 		g.child = group{pid: o.Child, foreground: o.Foreground, session: o.Session, mark: o.Mark}
 	}
 	if o.Until != nil {
@@ -88,9 +86,6 @@ func (g *guard) obey(o order) {
 // look does what is due, and sets the alarm for what is not.
 func (g *guard) look() {
 	now, u := sinceBoot(), &g.until
-	if g.child.pid == 0 {
-		return
-	}
 	if u.Kill != 0 && now >= u.Kill {
 		*u = permit{}
 		_ = g.child.kill()

@@ -12,7 +12,9 @@ import (
 
 // An order is what a process tells its guardian: a line of JSON.
 type order struct {
-	// Child and what follows say whom to watch: they come first, and once.
+	// Watch says that what follows is whom to watch. It comes twice: before the
+	// child is started, and after that, with its number.
+	Watch      bool   `json:"watch,omitempty"`
 	Child      int    `json:"child,omitempty"`
 	Foreground bool   `json:"foreground,omitempty"`
 	Session    int    `json:"session,omitempty"`
@@ -78,7 +80,7 @@ func (g *guardian) tell(o order) {
 }
 
 func (g *guardian) watch(c *group) {
-	g.tell(order{Child: c.pid, Foreground: c.foreground, Session: c.session, Mark: c.mark})
+	g.tell(order{Watch: true, Child: c.pid, Foreground: c.foreground, Session: c.session, Mark: c.mark})
 }
 
 func (g *guardian) permit(terminate, kill time.Duration) {

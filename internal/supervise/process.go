@@ -48,8 +48,11 @@ const outputPatience = time.Second
 
 // Start starts a child. The caller calls [Process.Close] when it is over.
 func Start(c Config) (*Process, error) {
-	p := &Process{group: group{foreground: c.Foreground, mark: c.Mark}, done: make(chan struct{})}
+	p := &Process{group: newGroup(c), done: make(chan struct{})}
 	p.guardian, p.Unguarded = newGuardian(c.Guardian)
+	// This process may be killed right after the child was started: until the
+	// guardian knows its number it knows it by its mark.
+	p.guardian.watch(&p.group)
 	cmd := &exec.Cmd{
 		Path: c.Path, Args: c.Args, Env: c.Env, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
 		SysProcAttr: attributes(c.Foreground), WaitDelay: outputPatience,
