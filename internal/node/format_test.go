@@ -79,7 +79,7 @@ func writeFormat(t *testing.T, to string) {
 	d.submit(w, queue(w, 1, 1, "held"))
 	d.submit(l, ask(l, 3, 1, "idle"))
 	d.submit(l, &lock.Release{Caller: caller(l, 3, 2), Hold: lock.Hold{Name: "idle", Token: d.newest()}})
-	d.call(&lock.Acquire{Caller: lock.Caller{RequestID: "outside", Attempt: 1}, Items: []lock.Item{{Name: "outside"}}, Lease: 60*lock.Minute})
+	d.call(&lock.Acquire{Caller: lock.Caller{RequestID: "outside", Attempt: 1}, Items: []lock.Item{{Name: "outside"}}, Lease: 60 * lock.Minute})
 	d.call(&lock.Resize{Name: "two", Size: 7})
 	w.Detach(0, false)
 	killed := d.killed()
