@@ -72,6 +72,14 @@ func (p *Process) hangups() (<-chan os.Signal, func()) {
 	return p.Hangups()
 }
 
+// environ returns what Environ does; no variables without it.
+func (p *Process) environ() []string {
+	if p.Environ == nil {
+		return nil
+	}
+	return p.Environ()
+}
+
 func hangups() (<-chan os.Signal, func()) {
 	signals := make(chan os.Signal, 1) // what comes while one is worked on is one more
 	signal.Notify(signals, syscall.SIGHUP)

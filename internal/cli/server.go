@@ -30,6 +30,9 @@ type ServerConfig struct {
 	// Socket is that of ldlm-lock, nil for none. The server closes it, even if
 	// it does not start.
 	Socket *adminsock.Socket
+	// Operator is who changes the running server when the socket asks for it,
+	// nil for nobody.
+	Operator adminsock.Operator
 }
 
 // A Server is a running server with the settings of the command line, and with
@@ -51,7 +54,7 @@ func StartServer(c ServerConfig) (*Server, error) {
 	}
 	s := &Server{Server: inner}
 	if c.Socket != nil {
-		s.socket = adminsock.Start(adminsock.Config{Socket: c.Socket, Node: inner.Node(), Logger: c.Logger})
+		s.socket = adminsock.Start(adminsock.Config{Socket: c.Socket, Node: inner.Node(), Logger: c.Logger, Operator: c.Operator})
 	}
 	return s, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
+	"github.com/ldlm-io/ldlm/internal/proc"
 )
 
 // shutdownTimeout bounds how long the calls of clients may hold up the end.
@@ -109,16 +110,21 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	c := ServerConfig{
 		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: slog.New(logHandler(p, settings.LogFormat, level)),
 	}
+	r := &reloader{binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords}
+	c.Operator = r
 	server, err := openServer(ctx, p, &c)
 	if err != nil {
 		return startError(err)
 	}
+	r.use(c.Certificates)
 	greet(c.Logger, server, &settings)
 	if binding.Origin("password").Source == config.FromFlag {
 		c.Logger.Warn("The password was given as a flag, which every list of processes shows: use password_file, or LDLM_PASSWORD")
 	}
-	r := &reloader{binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords, certificates: c.Certificates}
-	return waitServer(server, c.Logger, signals, hangups, r.reload)
+	for _, text := range binding.Strangers(p.environ()) {
+		c.Logger.Warn(text)
+	}
+	return waitServer(server, c.Logger, signals, hangups, r.Reload)
 }
 
 // openServer takes socket and ports, and starts a server on them. What it took
@@ -172,7 +178,21 @@ func withCulprit(ctx context.Context, option, address string, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	return fmt.Errorf("%w\n%s %s is in use; %s", err, option, address, whoAnswers(ctx, address))
+	return fmt.Errorf("%w\n%s %s is in use; %s%s", err, option, address, whoAnswers(ctx, address), processBehind(ctx, address))
+}
+
+// processBehind says which process listens at a port of this machine, "" if that
+// cannot be seen.
+func processBehind(ctx context.Context, address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	pid, err := proc.Behind(ctx, net.JoinHostPort("localhost", port))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("; its process is %d", pid)
 }
 
 // greet logs what the server is, and what about it may surprise.
@@ -222,12 +242,12 @@ func listenTCP(ctx context.Context, address string) (net.Listener, error) {
 // waitServer ends a server when a signal says so, or when it cannot go on, and
 // calls reload at each hangup until then. A second signal does not wait for
 // anybody: the process is to exit at once.
-func waitServer(s *Server, log *slog.Logger, signals, hangups <-chan os.Signal, reload func()) error {
+func waitServer(s *Server, log *slog.Logger, signals, hangups <-chan os.Signal, reload func() error) error {
 	var failed error
 	for waiting := true; waiting; {
 		select {
 		case <-hangups:
-			reload()
+			_ = reload() // told in the log
 			continue
 		case <-signals:
 		case <-s.Failed():

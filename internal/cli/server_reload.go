@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
@@ -13,24 +14,54 @@ import (
 // live are the settings that take effect while the server runs.
 var live = []string{"log_level", "password", "password_file"}
 
-// A reloader reads the configuration of a running server again. It is for one
-// goroutine.
+// A reloader changes what may change of a running server. Its methods are safe
+// for concurrent use.
 type reloader struct {
 	binding   *config.Binding // as the server was started
 	getenv    func(string) string
 	log       *slog.Logger
 	level     *slog.LevelVar
 	passwords auth.Passwords
+
+	mu sync.Mutex // held for one change
 	// certificates are read again as well, though a change of their files is
 	// noticed anyhow; nil if there are none.
 	certificates *certs.Certificates
 }
 
-// reload takes over what may change, or changes nothing and says why.
-func (r *reloader) reload() {
-	if r.certificates != nil {
-		_ = r.certificates.Reload() // told in the log
+// use says which certificates the server has, once it has any.
+func (r *reloader) use(c *certs.Certificates) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.certificates = c
+}
+
+// SetLogLevel logs from another level on, until the configuration is read again.
+func (r *reloader) SetLogLevel(word string) error {
+	var level config.Level
+	if err := level.Set(word); err != nil {
+		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.level.Set(level.Level())
+	return nil
+}
+
+// Reload takes over what may change, or changes nothing and says why, in the log
+// too.
+func (r *reloader) Reload() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.reload()
+	if err != nil {
+		r.log.Error("The configuration cannot be read again; nothing has changed", "error", err)
+	}
+	return err
+}
+
+// reload is called with mu held.
+func (r *reloader) reload() error {
 	var settings config.Server
 	now, err := r.binding.Reload(&settings, r.getenv)
 	var passwords []string
@@ -40,9 +71,11 @@ func (r *reloader) reload() {
 	if err == nil && len(passwords) == 0 && r.passwords.Required() {
 		err = errors.New("there is no password any more, and a server that has asked for one does not stop to while it runs: restart it")
 	}
+	if err == nil && r.certificates != nil {
+		err = r.certificates.Reload()
+	}
 	if err != nil {
-		r.log.Error("The configuration cannot be read again; nothing has changed", "error", err)
-		return
+		return err
 	}
 	r.level.Set(settings.LogLevel.Level())
 	r.passwords.Replace(passwords...)
@@ -51,4 +84,5 @@ func (r *reloader) reload() {
 	if len(waiting) > 0 {
 		r.log.Warn("Some settings have changed that take effect at the next start", "settings", waiting)
 	}
+	return nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,7 +79,7 @@ func TestReload(t *testing.T) {
 	}
 
 	times = 0
-	for _, text := range []string{settings + "log_level: loud\n", "listen_address: 127.0.0.1:0\n", settings + "tls_cert: x\n", "{", settings + "shardz: 1"} {
+	for _, text := range []string{settings + "log_level: loud\n", "listen_address: 127.0.0.1:0\n", settings + "keepalive_timeout: 10\n", "{", settings + "shardz: 1"} {
 		overwrite(t, path, text)
 		reload(failed)
 		if try("old") != codes.Unauthenticated || try("fresh") != codes.OK {
@@ -129,5 +130,49 @@ func TestPasswordFileThatIsNone(t *testing.T) {
 		if got.code != 1 || !strings.HasPrefix(got.stderr, "error parsing configuration: password_file: ") || !strings.Contains(got.stderr, path) {
 			t.Errorf("%s: got %+v", path, got)
 		}
+	}
+}
+
+// Through the socket: another level for a while, and the configuration again,
+// with an answer.
+func TestOperatedThroughTheSocket(t *testing.T) {
+	path := write(t, "ldlm.yaml", "listen_address: 127.0.0.1:0\n")
+	r := startPlain(t, nil, "-c", path)
+	client, _ := dialV1(t, r.address(t))
+	operate := func(args ...string) result {
+		return call(t, Ldlm, environment{"TMPDIR": r.dir}, append([]string{"config"}, args...)...)
+	}
+	take(t, client, "before", 1)
+	if got := operate("log-level", "debug"); got != (result{}) {
+		t.Errorf("log-level: got %+v", got)
+	}
+	take(t, client, "between", 1)
+	r.stderr.await(t, `"msg":"TryLock request","lock":"between"`)
+	if got := operate("reload"); got.code != 0 || got.stdout != "" || !strings.Contains(got.stderr, "read again") {
+		t.Errorf("reload: got %+v", got)
+	}
+	take(t, client, "after", 1)
+	overwrite(t, path, "listen_address: 127.0.0.1:0\nshardz: 1\n")
+	want := "ldlm: the configuration was not read again, nothing has changed: unknown configuration file field: shardz\n" + path + ":2: did you mean shards?\n"
+	if got := operate("reload", "-s", filepath.Join(r.dir, "ldlm-ipc.sock")); got != (result{1, "", want}) {
+		t.Errorf("reload: got %+v\nwant %s", got, want)
+	}
+	log := r.stop(syscall.SIGTERM).stderr
+	wantLog(t, log, "INFO", "Handling IPC LogLevel request", "log_level", "debug")
+	wantLog(t, log, "ERROR", "The configuration cannot be read again; nothing has changed")
+	for _, name := range []string{"before", "after"} {
+		if strings.Contains(log, `"lock":"`+name+`"`) {
+			t.Errorf("what happened %s is logged at debug:\n%s", name, log)
+		}
+	}
+}
+
+func TestStrangersAreTold(t *testing.T) {
+	r := startServer(t, environment{"LDLM_PASWORD": "swordfish"})
+	r.address(t)
+	log := r.stop(syscall.SIGTERM).stderr
+	wantLog(t, log, "WARN", "LDLM_PASWORD is no setting and is ignored; did you mean LDLM_PASSWORD?")
+	if strings.Contains(log, "swordfish") {
+		t.Errorf("the value is in the log:\n%s", log)
 	}
 }

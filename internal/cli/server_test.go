@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,12 +80,20 @@ func TestLdlmServer(t *testing.T) {
 	}
 }
 
+// ownProcess is how a message ends that names this process, where it can be found.
+func ownProcess() string {
+	if runtime.GOOS != "linux" {
+		return "\n"
+	}
+	return fmt.Sprintf("; its process is %d\n", os.Getpid())
+}
+
 func TestPortInUse(t *testing.T) {
 	taken := takePort(t).Addr().String()
 	r := start(t, LdlmServer, nil, "-l", taken)
 	got := r.wait()
 	want := "net.Run() error starting server: listen tcp " + taken + ": bind: address already in use\n" +
-		taken + " is in use; whoever has it is no ldlm that answers\n"
+		"listen_address " + taken + " is in use; whoever has it is no ldlm that answers" + ownProcess()
 	if got.code != 1 || got.stdout != "" || !strings.HasSuffix(got.stderr, want) {
 		t.Errorf("exit code %d, stdout %q, stderr\n%swant\n%s", got.code, got.stdout, got.stderr, want)
 	}
@@ -224,7 +233,7 @@ func TestNoClearOnDisconnect(t *testing.T) {
 func TestPortOfAnotherServer(t *testing.T) {
 	address := startServer(t, nil).address(t)
 	got := start(t, LdlmServer, nil, "-l", address).wait()
-	want := address + " is in use; another ldlm answers there, version " + currentBuild().version + "\n"
+	want := address + " is in use; another ldlm answers there, version " + currentBuild().version + ownProcess()
 	if got.code != 1 || !strings.HasSuffix(got.stderr, want) {
 		t.Errorf("exit code %d, stderr\n%swant\n%s", got.code, got.stderr, want)
 	}
