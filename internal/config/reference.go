@@ -40,13 +40,15 @@ be read again as it is.
 
 ## While the server runs
 
-On SIGHUP the server reads file and environment again. ` + "`log_level`, `password`" + ` and the
-files of ` + "`password_file`" + ` take effect at once; what else has changed is named in the log
-and waits for the next start. If anything is wrong nothing changes, and the log says
-what.
+On SIGHUP, and on ` + "`ldlm config reload`" + ` on its machine, the server reads file and
+environment again. ` + "`log_level`, `password`" + `, the files of ` + "`password_file`" + ` and the
+certificates take effect at once; what else has changed is named in the log and waits
+for the next start. If anything is wrong nothing changes, and the log says what.
+` + "`ldlm config log-level debug`" + ` changes the level alone, until the configuration is read
+again. A variable that looks like a misspelt setting is named at the start.
 
 To change a password without anybody being shut out: add the new one to the file as
-another line, send SIGHUP, change the clients, take the old one out, send SIGHUP.
+another line, reload, change the clients, take the old one out, reload.
 `
 
 // Reference is the manual of the settings as a page of Markdown.
