@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,7 +187,12 @@ func (k Key) Short() string { return fmt.Sprintf("%x", k[:4]) }
 
 // String returns a key as the canonical UUID of 36 characters.
 func (k Key) String() string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", k[:4], k[4:6], k[6:8], k[8:10], k[10:])
+	b := make([]byte, 0, 36)
+	b = hex.AppendEncode(b, k[:4])
+	for _, part := range [...][]byte{k[4:6], k[6:8], k[8:10], k[10:]} {
+		b = hex.AppendEncode(append(b, '-'), part)
+	}
+	return string(b)
 }
 
 // String renders an instant as the time since the table's birth.

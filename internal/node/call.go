@@ -30,9 +30,12 @@ type waiter struct {
 
 // register enters a waiter for a request. It stays until leave, settled or not.
 func (n *Node) register(c *lock.Caller) (w *waiter) {
-	w = &waiter{settled: make(chan lock.Outcome, 1), name: requestName{
+	if w, _ = n.idleWaiters.Get().(*waiter); w == nil {
+		w = &waiter{settled: make(chan lock.Outcome, 1)}
+	}
+	w.name = requestName{
 		session: c.Session, slot: c.Slot, seq: c.Seq, id: c.RequestID, attach: c.Attach, attempt: c.Attempt,
-	}}
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	w.next = n.waiters[w.name]
@@ -40,8 +43,18 @@ func (n *Node) register(c *lock.Caller) (w *waiter) {
 	return w
 }
 
-// leave takes a waiter out.
+// leave takes a waiter out, to be used again.
 func (n *Node) leave(w *waiter) {
+	n.unregister(w)
+	select { // nobody tells it anything any more
+	case <-w.settled:
+	default:
+	}
+	w.name, w.next = requestName{}, nil
+	n.idleWaiters.Put(w)
+}
+
+func (n *Node) unregister(w *waiter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	first := n.waiters[w.name]

@@ -24,6 +24,8 @@ type Node struct {
 	clerk   *clerk
 	keys    *keySource
 	batches sync.Pool // of *batch with one command
+	// idleWaiters is of *waiter that nobody tells anything.
+	idleWaiters sync.Pool
 
 	// ctx ends with the node; its cause wraps ErrClosed.
 	ctx     context.Context
