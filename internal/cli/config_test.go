@@ -112,7 +112,10 @@ func TestPrintedTemplates(t *testing.T) {
 	view := func(env environment, args ...string) string {
 		t.Helper()
 		got := call(t, Ldlm, env, append([]string{"config", "view", "-o", "json"}, args...)...)
-		var settings []struct{ Name, Value any }
+		var settings []struct {
+			Name  string `json:"name"`
+			Value any    `json:"value"`
+		}
 		if err := json.Unmarshal([]byte(got.stdout), &settings); err != nil {
 			t.Fatalf("%+v: %v", got, err)
 		}

@@ -62,7 +62,7 @@ func newServerCommand(p *Process, name string) (*cobra.Command, *config.Binding)
 // printInstead prints what was asked for instead of a server; done is false if
 // nothing was.
 func printInstead(p *Process, b *config.Binding, s *config.Server) (done bool, err error) {
-	format := config.Format("")
+	var format config.Format
 	switch {
 	case s.Version:
 		return true, currentBuild().print(p.Stdout)
