@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -161,9 +162,7 @@ func TestColorsOnATerminal(t *testing.T) {
 		{nil, []string{"-o", "json"}, false},
 	} {
 		env := environment{"LDLM_ADDRESS": s.address}
-		for name, v := range c.env {
-			env[name] = v
-		}
+		maps.Copy(env, c.env)
 		code, screen := spawnOnTerminal(t, env, "ldlm", append([]string{"ls"}, c.args...)...).end(t)
 		if got := strings.Contains(screen, "\x1b["); code != 0 || got != c.want || !strings.Contains(screen, "ops@db-1") && !strings.Contains(screen, `"name": "x"`) {
 			t.Errorf("%+v: colours %t, exit code %d, screen %q", c, got, code, screen)

@@ -217,8 +217,8 @@ func TestUnlockForceOfSeveral(t *testing.T) {
 		t.Error("the other holder lost its hold")
 	}
 	s.wants(t, 0, "", "ldlm: \"slots\" has size 3\n", "resize", "slots", "3")
-	s.wants(t, 64, "", "N is \"0\"; want a number of at least 1", "resize", "slots", "0")
-	s.wants(t, 64, "", "N is \"x\"", "resize", "slots", "x")
+	s.wants(t, 64, "", "the size is \"0\"; want a number of at least 1", "resize", "slots", "0")
+	s.wants(t, 64, "", "the size is \"x\"", "resize", "slots", "x")
 	s.wants(t, 1, "", "there is no lock \"nope\"", "resize", "nope", "3")
 }
 

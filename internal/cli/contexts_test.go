@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -96,7 +97,7 @@ func TestMalformedContexts(t *testing.T) {
 	wantResult(t, env, 0, "", "", "context", "add", "dev", "--address", "x:1")
 	for text, want := range map[string]string{
 		"contexts: [a":                     "line 1: did not find expected ',' or ']'",
-		"contexts:\n  a:\n    adress: x":   "line 3: field adress not found",
+		"contexts:\n  a:\n    port: x":     "line 3: field port not found",
 		"contexts:\n  a: 7":                "line 2: cannot unmarshal !!int `7` into a context",
 		"current: [x]":                     "line 1: cannot unmarshal !!seq into string",
 		"contexts:\n  a: {}\n  a: {}":      "already defined",
@@ -183,9 +184,7 @@ func TestWhatIsUsed(t *testing.T) {
 		wantResult(t, env, 0, "", "", use...)
 		all := environment{}
 		for _, e := range []environment{env, c.env} {
-			for name, v := range e {
-				all[name] = v
-			}
+			maps.Copy(all, e)
 		}
 		f, err := settled(t, all, strings.Fields(c.flags)...)
 		if (err != nil) != c.unreadable || err == nil && (f.connection.Address != c.address || f.password != c.password) {

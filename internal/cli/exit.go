@@ -144,7 +144,7 @@ func (p *Process) interruptible(ctx context.Context) (_ context.Context, stop fu
 
 // advise adds to an error of the client what to do next. A context that a signal
 // ended says so itself.
-func (c *clientFlags) advise(ctx context.Context, err error) error {
+func (f *clientFlags) advise(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -155,7 +155,7 @@ func (c *clientFlags) advise(ctx context.Context, err error) error {
 		return err // it says so itself
 	}
 	text := textOf(err)
-	if next := c.nextStep(err); next != "" {
+	if next := f.nextStep(err); next != "" {
 		text += "\n" + next
 	}
 	return &exitError{code: codeOf(err), err: errors.New("ldlm: " + text)}
@@ -186,11 +186,11 @@ func nameIn(err error) string {
 }
 
 // nextStep says what to do about an error of the client; "" if nobody knows.
-func (c *clientFlags) nextStep(err error) string {
+func (f *clientFlags) nextStep(err error) string {
 	switch {
 	case errors.Is(err, ldlm.ErrUnavailable), noAnswer(err):
 		return "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS." +
-			" Asked: " + c.connection.Address + "."
+			" Asked: " + f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnauthenticated):
 		return "The password comes from --password-file FILE, or LDLM_PASSWORD."
 	case errors.Is(err, ldlm.ErrUnknownOutcome):

@@ -22,6 +22,10 @@ func Ldlm(p Process) int {
 	}
 	root.SuggestionsMinimumDistance = 2
 	addCommands(root, &p)
+	root.SetUsageFunc(func(c *cobra.Command) error {
+		printUsage(c.OutOrStdout(), c)
+		return nil
+	})
 	return p.run(root)
 }
 

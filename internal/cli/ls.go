@@ -101,8 +101,9 @@ func (ls *lsCommand) state() ldlm.LockState {
 func addSessionsLeft(ctx context.Context, c *ldlm.Client, locks []document.Lock) error {
 	holds := map[document.Number][]*document.Holder{}
 	for i := range locks {
-		for j := range locks[i].Holders {
-			if h := &locks[i].Holders[j]; h.Session != "" && h.LeaseMS == nil {
+		of := locks[i].Holders
+		for j := range of {
+			if h := &of[j]; h.Session != "" && h.LeaseMS == nil {
 				holds[h.Session] = append(holds[h.Session], h)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 
 // reference is what all commands say of themselves, as a page of Markdown.
 func reference(root *cobra.Command) string {
-	r := &referencePage{common: commonFlags()}
+	r := &referencePage{}
 	r.line("# The commands")
 	r.line("")
 	r.line("What `ldlm help` says, on one page. It is generated from the commands: `make cli-reference`.")
@@ -44,16 +44,10 @@ func reference(root *cobra.Command) string {
 	return r.text.String()
 }
 
-// commonFlags are the flags that all clients have.
-func commonFlags() *pflag.FlagSet {
-	c := &cobra.Command{}
-	addClientFlags(&Process{Getenv: func(string) string { return "" }}, c)
-	return c.Flags()
-}
-
 // A referencePage is a page as it grows.
 type referencePage struct {
-	text   strings.Builder
+	text strings.Builder
+	// common are the flags that all clients have.
 	common *pflag.FlagSet
 }
 
@@ -88,23 +82,14 @@ func (r *referencePage) command(c *cobra.Command) {
 
 // flags adds a command's own flags, and says if it has those of all clients.
 func (r *referencePage) flags(c *cobra.Command) {
-	own, client := pflag.NewFlagSet("", pflag.ContinueOnError), false
-	own.SortFlags = true
-	c.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
-		common := r.common.Lookup(f.Name)
-		switch {
-		case f.Name == "help" || f.Hidden:
-		case common != nil && common.Usage == f.Usage:
-			client = client || f.Name == "address"
-		default:
-			own.AddFlag(f)
-		}
-	})
+	own, common := splitFlags(c)
+	own.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Hidden || f.Name == "help" })
 	if usage := own.FlagUsages(); usage != "" {
 		r.line("\nFlags:")
 		r.block(usage)
 	}
-	if client {
+	if common.HasFlags() {
+		r.common = common
 		r.line("\nAnd the [flags of all clients](#flags-of-all-clients).")
 	}
 }

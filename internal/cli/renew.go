@@ -53,7 +53,7 @@ func newResize(p *Process) *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		n, err := strconv.Atoi(args[1])
 		if err != nil || n < 1 {
-			return misused(c, fmt.Errorf("N is %q; want a number of at least 1", args[1]))
+			return misused(c, fmt.Errorf("the size is %q; want a number of at least 1", args[1]))
 		}
 		return f.ask(c.Context(), func(ctx context.Context, client *ldlm.Client) error {
 			err := client.Admin().Resize(ctx, args[0], n)
