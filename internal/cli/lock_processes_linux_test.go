@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,4 +41,20 @@ func killGuardian(t *testing.T, parent int) {
 		return
 	}
 	t.Fatalf("process %d has no guardian", parent)
+}
+
+// awaitState waits until a process is in a state of /proc/PID/stat, such as T. No
+// event tells of that.
+func awaitState(t *testing.T, pid int, state string) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		stat, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(stat), ") "+state+" ") {
+			return
+		}
+		runtime.Gosched()
+	}
 }
