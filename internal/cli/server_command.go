@@ -164,7 +164,7 @@ func openPorts(ctx context.Context, c *ServerConfig) error {
 		return nil
 	}
 	if c.REST, err = listenTCP(ctx, c.Settings.RESTListenAddress); err != nil {
-		defer c.Listener.Close()
+		defer func() { _ = c.Listener.Close() }()
 		if c.Settings.RESTListenAddress == c.Settings.ListenAddress {
 			return fmt.Errorf("%w\nrest_listen_address is the same as listen_address: REST needs a port of its own", err)
 		}
