@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -57,11 +59,55 @@ func busyRun(t *testing.T, r *running, good, wrong string) (secrets []string) {
 	for _, opts := range [][]ldlm.DialOption{{ldlm.WithPassword(good)}, {ldlm.WithPassword(good), ldlm.WithGRPC()}} {
 		secrets = append(secrets, busyNative(t, address, opts)...)
 	}
+	for _, l := range logLines(t, r.stderr.String()) {
+		if rest, ok := l["rest_address"].(string); ok {
+			secrets = append(secrets, busyREST(t, "http://"+rest, good, wrong)...)
+		}
+	}
 	if err := conn.Close(); err != nil {
 		t.Error(err)
 	}
 	r.stderr.await(t, `"msg":"Client session cleanup"`)
 	return append(secrets, good, wrong)
+}
+
+// busyREST does what a client of REST does, and ends its session with a lock.
+func busyREST(t *testing.T, url, good, wrong string) (secrets []string) {
+	t.Helper()
+	var cookie *http.Cookie
+	ask := func(method, path, password, body string) map[string]any {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("anybody", password)
+		if cookie != nil {
+			r.AddCookie(cookie)
+		}
+		a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = a.Body.Close() }()
+		for _, c := range a.Cookies() {
+			cookie = c
+		}
+		var got map[string]any
+		if err := json.NewDecoder(a.Body).Decode(&got); err != nil && password == good {
+			t.Errorf("%s %s: %v", method, path, err)
+		}
+		return got
+	}
+	ask(http.MethodPost, "/session", wrong, "")
+	id := ask(http.MethodPost, "/session", good, "")["session_id"].(string)
+	key := ask(http.MethodPost, "/v1/lock", good, `{"name": "rest"}`)["key"].(string)
+	other := ask(http.MethodPost, "/v1/lock", good, `{"name": "other"}`)["key"].(string)
+	if got := ask(http.MethodPost, "/v1/unlock", good, `{"name": "rest", "key": "`+key+`"}`); got["unlocked"] != true {
+		t.Errorf("unlock: %v", got)
+	}
+	ask(http.MethodDelete, "/session", good, "")
+	return []string{id, key, other}
 }
 
 // busyNative does with a native client what can be done, and leaves it behind
@@ -100,7 +146,7 @@ func busyNative(t *testing.T, address string, opts []ldlm.DialOption) (secrets [
 // somebody's hold: no password, no whole key, no secret of a session.
 func TestLogKeepsSecrets(t *testing.T) {
 	path := write(t, "passwords", "swordfish-1\nswordfish-2\n")
-	r := startServer(t, environment{"LDLM_PASSWORD_FILE": path}, "-v", "debug")
+	r := startServer(t, environment{"LDLM_PASSWORD_FILE": path}, "-v", "debug", "-r", "127.0.0.1:0")
 	secrets := busyRun(t, r, "swordfish-1", "open-sesame")
 	overwrite(t, path, "swordfish-3\n")
 	r.hangups <- syscall.SIGHUP
