@@ -159,6 +159,7 @@ func TestSlowClients(t *testing.T) {
 		cut("silence", "", 10*time.Second)
 		cut("half a header", "POST /v1/lock HTTP/1.1\r\nHost: h\r\nX-", 10*time.Second)
 		cut("an idle connection", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 2*time.Minute)
+		cut("a stranger whose body does not come", "POST /v1/lock HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n{", 2*time.Second)
 		h.close()
 	})
 }

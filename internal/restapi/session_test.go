@@ -1,6 +1,7 @@
 package restapi_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -92,9 +93,10 @@ func TestSessionsAreCookies(t *testing.T) {
 	if h.held("l") {
 		t.Error("a session has ended and holds a lock")
 	}
+	living := h.client().begin().cookie
 	for _, cookie := range []string{
 		"ldlm-session=", "ldlm-session=x", "ldlm-session=" + strings.Repeat("0", 32),
-		"ldlm-session=" + strings.ToUpper(strings.TrimPrefix(second.cookie, "ldlm-session=")),
+		"ldlm-session=" + strings.ToUpper(strings.TrimPrefix(living, "ldlm-session=")),
 		"ldlm-session=\xff; ldlm-session=" + strings.Repeat("z", 32), strings.Repeat("ldlm-session=a; ", 1000),
 	} {
 		c := h.client()
@@ -211,6 +213,29 @@ func TestStalledBody(t *testing.T) {
 		slow.do("DELETE", "/session", "").want(t, "end", 200, "")
 		if got := time.Since(begin); got != 10*time.Second {
 			t.Errorf("the end came after %v", got)
+		}
+		h.close()
+	})
+}
+
+// A body that takes its time is no reason to take its client for gone while the
+// table takes some as well.
+func TestSlowBodyAndSlowTable(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t, func(cfg *restapi.Config) {
+			cfg.Node = &moody{Node: cfg.Node, before: func(c lock.Command) (lock.Outcome, error, bool) {
+				if _, ok := c.(*lock.Acquire); ok {
+					<-time.After(5 * time.Second)
+				}
+				return lock.Outcome{}, nil, false
+			}}
+		})
+		conn := h.stalled(h.client().begin())
+		<-time.After(9 * time.Second)
+		fmt.Fprint(conn, `"name":"l"}        `)
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, "HTTP/1.1 200 ") || !h.held("l") {
+			t.Errorf("got %q, %v", line, err)
 		}
 		h.close()
 	})
