@@ -123,7 +123,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document", "internal/load", "internal/proc"},
+		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document", "internal/load", "internal/proc", "internal/archive"},
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
@@ -140,7 +140,7 @@ var table = []row{
 		pkg: "internal/server",
 		own: []string{
 			"internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
-			"internal/journal/memory", "internal/journal/raftlog", "internal/journal", "internal/lock",
+			"internal/journal/memory", "internal/journal/raftlog", "internal/journal", "internal/lock", "internal/archive",
 		},
 		values: []string{"internal/journal", "internal/lock"},
 		why:    "puts the parts of a server together and fits the node to the interfaces that they want; nothing else",
@@ -232,6 +232,11 @@ var table = []row{
 		own:    []string{"internal/lock"},
 		values: []string{"internal/lock"},
 		why:    "as grpcapi, on the unix socket of ldlm-lock",
+	},
+	{
+		pkg: "internal/archive",
+		own: []string{"internal/document", "internal/journal/raftlog", "internal/lock", "internal/statefile"},
+		why: "what servers left on disk, read and changed while they do not run: the engine's files as a table, the table as files",
 	},
 	{
 		pkg: "internal/statefile",

@@ -287,3 +287,6 @@ func (t *Table) AttachedTo(in Incarnation) iter.Seq2[SessionNumber, uint64] {
 
 // Leader is the member that leads, as far as the table was told.
 func (t *Table) Leader() string { return t.leader }
+
+// QuietLeft is for how long nothing is granted yet; 0 if there is no quiet time.
+func (t *Table) QuietLeft() Duration { return Duration(max(0, t.quietUntil-t.now)) }
