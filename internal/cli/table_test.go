@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/ldlm-io/ldlm/internal/document"
 )
@@ -169,4 +173,19 @@ func TestWords(t *testing.T) {
 		}
 		seen[word] = true
 	}
+}
+
+// The matcher does what a regular expression would.
+func TestPatternLikeRegexp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.StringMatching(`[ab*]{0,8}`).Draw(t, "pattern")
+		name := rapid.StringMatching(`[ab]{0,10}`).Draw(t, "name")
+		like := regexp.MustCompile("^" + strings.ReplaceAll(p, "*", ".*") + "$")
+		if got, want := pattern(p).matches(name), p == "" || like.MatchString(name); got != want {
+			t.Errorf("%q matches %q: %t, want %t", p, name, got, want)
+		}
+		if pattern(p).matches(name) && !strings.HasPrefix(name, pattern(p).prefix()) {
+			t.Errorf("%q is matched, but does not begin with %q", name, pattern(p).prefix())
+		}
+	})
 }

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// asking are all commands that ask a server, as they are called.
+var asking = []string{
+	"ls", "get x", "watch", "sessions ls", "sessions get 1", "sessions kill 1 --yes", "unlock x y", "unlock --force --yes x",
+	"unlock --force --yes --token 1 x", "renew x y --lease 1", "resize x 2", "status", "ping", "ls -w",
+}
+
+func TestNoServer(t *testing.T) {
+	address := freePort(t)
+	for _, args := range asking {
+		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, strings.Fields(args)...)
+		if got.code != 69 || got.stdout != "" || !strings.HasPrefix(got.stderr, "ldlm: ") || !strings.Contains(got.stderr, "connection refused") ||
+			!strings.HasSuffix(got.stderr, "\nIs a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS. Asked: "+address+".\n") {
+			t.Errorf("ldlm %s: got %+v", args, got)
+		}
+	}
+}
+
+// Somebody listens and says nothing: that is as good as nobody, except where
+// something may have been changed.
+func TestServerThatSaysNothing(t *testing.T) {
+	address := takePort(t).Addr().String()
+	for _, args := range []string{"ls", "get x", "sessions ls", "status", "ping", "wait-ready"} {
+		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, append(strings.Fields(args), "--timeout", "0.1")...)
+		if got.code != 69 || got.stdout != "" || !strings.Contains(got.stderr, "no answer within 100ms (--timeout)") || !strings.HasSuffix(got.stderr, "Asked: "+address+".\n") {
+			t.Errorf("ldlm %s: got %+v", args, got)
+		}
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	address := startServer(t, environment{"LDLM_PASSWORD": "swordfish"}).address(t)
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("swordfish\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, env := range []environment{{}, {"LDLM_PASSWORD": "haddock"}} {
+		env["LDLM_ADDRESS"] = address
+		for _, args := range append(asking, "wait-ready") {
+			got := call(t, Ldlm, env, strings.Fields(args)...)
+			if got.code != 77 || got.stdout != "" || !strings.HasSuffix(got.stderr, "\nThe password comes from --password-file FILE, or LDLM_PASSWORD.\n") {
+				t.Errorf("ldlm %s: got %+v", args, got)
+			}
+		}
+		if got := call(t, Ldlm, env, "ls", "--password-file", file); got.code != 0 {
+			t.Errorf("with the password: got %+v", got)
+		}
+	}
+	got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, "ls", "--password-file", file+".not")
+	if got.code != 64 || !strings.HasPrefix(got.stderr, "ldlm: cannot read the file of the password: ") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Whoever reads has had enough: nothing is said.
+func TestBrokenPipe(t *testing.T) {
+	s := newSite(t)
+	takeLock(t, s.client(t, "db-1"), "x")
+	for _, args := range [][]string{{"ls"}, {"ls", "-w"}, {"watch", "--after", "123456789", "-q"}, {"context", "ls"}, {"ping", "-o", "json"}} {
+		stderr := newOutput()
+		code := Ldlm(Process{
+			Args: args, Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: stderr, Getenv: s.env.in(t.TempDir()),
+			Notify: func() (<-chan os.Signal, func()) { return nil, func() {} },
+		})
+		if code != 141 || stderr.String() != "" {
+			t.Errorf("ldlm %q: exit code %d, stderr %q", args, code, stderr.String())
+		}
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+}
+
+// What cannot be written for another reason is a failure.
+func TestFullDisk(t *testing.T) {
+	s := newSite(t)
+	stderr := newOutput()
+	code := Ldlm(Process{
+		Args: []string{"ls"}, Stdout: fullDisk{}, Stderr: stderr, Getenv: s.env.in(t.TempDir()),
+		Notify: func() (<-chan os.Signal, func()) { return nil, func() {} },
+	})
+	if code != 1 || !strings.Contains(stderr.String(), "no space left on device") {
+		t.Errorf("exit code %d, stderr %q", code, stderr.String())
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
