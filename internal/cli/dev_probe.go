@@ -84,7 +84,7 @@ func askREST(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
-	defer a.Body.Close()
+	defer func() { _ = a.Body.Close() }()
 	const enough = 1 << 10
 	body, err := io.ReadAll(io.LimitReader(a.Body, enough))
 	return err == nil && strings.Contains(string(body), "create a new session at /session")
