@@ -56,6 +56,7 @@ func BenchmarkPropose(b *testing.B) {
 			wg.Wait()
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "applies/s")
+			b.ReportMetric(float64(b.N)/float64(j.Status().Applied), "batches/entry")
 			if err := j.Close(); err != nil {
 				b.Error(err)
 			}

@@ -45,7 +45,9 @@ type Config struct {
 	// MaxEntryBytes bounds an entry of several batches; one batch may be larger.
 	// Default 256 KB.
 	MaxEntryBytes int
-	// MaxInFlight bounds the entries that are on their way. Default 2.
+	// MaxInFlight bounds the entries that are on their way. Default 1 alone, where
+	// each costs an fsync and fewer are larger ones; 4 with others, for the way
+	// there and back.
 	MaxInFlight int
 	// SnapshotBytes and SnapshotEntries say after how much log a snapshot is
 	// taken: as much as the last snapshot was large, at least SnapshotBytes; or
@@ -105,9 +107,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Member == "" {
 		c.Member = "local"
 	}
-	timing, deadline := alone(), 10*time.Second
+	timing, deadline, flying := alone(), 10*time.Second, 1
 	if c.Transport != nil {
-		timing, deadline = together(), 2500*time.Millisecond
+		timing, deadline, flying = together(), 2500*time.Millisecond, 4
 	}
 	if c.Timing == (Timing{}) {
 		c.Timing = timing
@@ -115,7 +117,7 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.WriteDeadline, deadline)
 	orDefault(&c.SegmentBytes, 16<<20)
 	orDefault(&c.MaxEntryBytes, 256<<10)
-	orDefault(&c.MaxInFlight, 2)
+	orDefault(&c.MaxInFlight, flying)
 	orDefault(&c.SnapshotBytes, 16<<20)
 	orDefault(&c.SnapshotEntries, 200_000)
 	orDefault(&c.TrailingEntries, 2048)

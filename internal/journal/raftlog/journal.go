@@ -29,8 +29,8 @@ type Journal struct {
 	queue     *queue
 	alone     bool // there is no transport
 
-	// The goroutines: writing has the writer, finishing the finisher, tasks those that
-	// follow the lead and keep house, which stopped ends.
+	// The goroutines: writing has the writer, finishing those that wait for raft's
+	// answers, tasks those that follow the lead and keep house, which stopped ends.
 	writing, finishing, tasks sync.WaitGroup
 
 	stopped     context.Context
@@ -213,9 +213,7 @@ func (j *Journal) shut() error {
 		j.writing.Wait()
 		j.stop()
 		j.tasks.Wait()
-		if j.disk.check() == nil {
-			j.finishing.Wait() // else raft may not answer any more
-		}
+		j.awaitAnswers()
 		if j.disk.check() == nil && j.fsm.sinceSnapshot() > 0 {
 			if err := j.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 				j.log.WarnContext(context.Background(), "No snapshot was taken at the end", "err", err)
@@ -233,9 +231,31 @@ func (j *Journal) shut() error {
 	// What hangs in the disk hangs until the process ends.
 	select {
 	case <-ended:
-	case <-time.After(time.Second):
+	case <-time.After(2 * patience):
 	}
 	return j.disk.check()
+}
+
+// patience is how long Close waits, after a failure, for what should not take long.
+const patience = time.Second
+
+// awaitAnswers waits until raft has answered everything that it was asked. It does not
+// answer once it has ended, and after a failure perhaps never.
+func (j *Journal) awaitAnswers() {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		j.finishing.Wait()
+	}()
+	select {
+	case <-answered:
+		return
+	case <-j.disk.failed:
+	}
+	select {
+	case <-answered:
+	case <-time.After(patience):
+	}
 }
 
 // quit ends raft and lets the files go.

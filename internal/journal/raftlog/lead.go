@@ -63,7 +63,7 @@ func (j *Journal) establish() {
 // await waits for raft, which does not answer any more if what it reads is damaged.
 func (j *Journal) await(f raft.Future) error {
 	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
+	j.finishing.Go(func() { done <- f.Error() })
 	select {
 	case err := <-done:
 		return err

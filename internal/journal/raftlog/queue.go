@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -98,18 +99,25 @@ func (q *queue) withdraw(p *proposal) bool {
 	return false
 }
 
-// take closes an entry: all that waits, as far as it fits. It blocks until
-// something waits and there is room for an entry; nil says that the queue is
-// closed and empty.
-func (q *queue) take() []*proposal {
+// await waits until something waits and there is room for an entry; false says that
+// the queue is closed and empty.
+func (q *queue) await() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.waiting) == 0 || len(q.flying) >= q.maxFlying {
 		if q.closed != nil && len(q.waiting) == 0 {
-			return nil
+			return false
 		}
 		q.more.Wait()
 	}
+	return true
+}
+
+// take closes an entry: all that waits, as far as it fits. Nothing does if it was
+// withdrawn since.
+func (q *queue) take() []*proposal {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	n, size := 0, 0
 	for n < len(q.waiting) && n < maxBatches && (n == 0 || size+len(q.waiting[n].data) <= q.maxBytes) {
 		size += len(q.waiting[n].data)
@@ -198,8 +206,11 @@ func (q *queue) abandon(reason error) {
 // runWriter closes entries, stamps them and appends them, one after the other.
 func (j *Journal) runWriter() {
 	defer close(j.flying)
-	for proposals := j.queue.take(); proposals != nil; proposals = j.queue.take() {
-		if e := j.append(proposals); e != nil {
+	for j.queue.await() {
+		// Callers that were just told of the entry before are about to come again:
+		// they are to go into this one, and not into the next.
+		runtime.Gosched()
+		if e := j.append(j.queue.take()); e != nil {
 			j.flying <- e
 		}
 	}
@@ -208,6 +219,9 @@ func (j *Journal) runWriter() {
 // append makes an entry and appends it. It returns nil, and has told the callers,
 // if this member does not lead.
 func (j *Journal) append(proposals []*proposal) *inFlight {
+	if len(proposals) == 0 {
+		return nil
+	}
 	size := entryHead + 10
 	for _, p := range proposals {
 		size += len(p.data) + 5
