@@ -42,6 +42,7 @@ func newElect(p *Process) *cobra.Command {
 	f.BoolVar(&o.again, "again", false, "stand as a candidate again after the lead was lost")
 	f.BoolVar(&o.observe, "observe", false, "say who leads, and whenever that changes")
 	o.add(c)
+	completeLocks(h.clientFlags, c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.split(c, args)
 		if err := o.check(c.ArgsLenAtDash() >= 0); err != nil {

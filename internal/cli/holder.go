@@ -76,7 +76,7 @@ func (h *holder) once(ctx context.Context, watched <-chan struct{}) (again bool,
 	if k.isHeld() {
 		h.release(ctx, lock)
 	}
-	return h.again && k.isLost(), k.result()
+	return h.again && k.isLost() && !k.asked, k.result()
 }
 
 // find looks for the command before anything is locked for it.

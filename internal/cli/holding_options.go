@@ -67,7 +67,7 @@ func (o *holdingOptions) add(c *cobra.Command) {
 	f.IntVarP(&o.conflictCode, "conflict-exit-code", "E", exitNotAcquired, "exit code when it is held by others")
 	f.StringVarP(&o.shell, "command", "c", "", "run `STRING` with $SHELL -c, instead of words after --")
 	f.StringVar(&o.reason, "reason", "", "`TEXT` that others see beside the lock")
-	f.StringToStringVar(&o.labels, "label", nil, "`KEY=VALUE` that others see beside the lock; may be repeated")
+	f.Var((*labelsValue)(&o.labels), "label", "`KEY=VALUE` that others see beside the lock; may be repeated")
 	o.ttl, o.onLost = defaultTTL, onLostKill
 	f.Var(durationValue(&o.ttl), "ttl", "how long the lock outlives this process, and the last word from it that reached the server")
 	f.Var(durationValue(&o.killAfter), "kill-after", "time between SIGTERM and SIGKILL, at most a third of what the ttl is good for (default: that)")
@@ -78,6 +78,24 @@ func (o *holdingOptions) add(c *cobra.Command) {
 	f.IntVar(&o.whilePID, "while-pid", 0, "without a command: hold until the process `PID` ends")
 	f.BoolVar(&o.passCredentials, "pass-credentials", false, "leave LDLM_PASSWORD in the command's environment")
 	f.StringVarP(&o.output, "output", "o", "text", "without a command: text or json")
+}
+
+// labelsValue is a flag that adds a label each time that it is given.
+type labelsValue map[string]string
+
+func (l *labelsValue) String() string { return "" }
+func (l *labelsValue) Type() string   { return "label" }
+
+func (l *labelsValue) Set(s string) error {
+	name, value, found := strings.Cut(s, "=")
+	if !found || name == "" {
+		return fmt.Errorf("%q is no label; want KEY=VALUE", s)
+	}
+	if *l == nil {
+		*l = labelsValue{}
+	}
+	(*l)[name] = value
+	return nil
 }
 
 // split tells names from command: what stands before -- and after it.

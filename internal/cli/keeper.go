@@ -44,6 +44,7 @@ type keeper struct {
 	killed    bool
 	childOver bool // the command itself has ended
 	told      bool // that others of its group live
+	asked     bool // somebody wants it all to end
 	over      bool
 }
 
@@ -103,6 +104,7 @@ func (k *keeper) finish(err error) { k.ended, k.over = err, true }
 
 // signal does what a signal asks for.
 func (k *keeper) signal(s os.Signal) {
+	k.asked = k.asked || supervise.Ends(s)
 	switch {
 	case supervise.IsStop(s):
 		k.remarks.note("stopped; %s is lost in %s unless it goes on", k.quoted(), seconds(k.left()))
@@ -144,13 +146,19 @@ func (k *keeper) look() {
 	if k.childOver {
 		k.lookAtRest()
 	}
-	if k.stopping && !k.killed && k.onLost == onLostKill && (!time.Now().Before(k.killAt) || left <= k.at.kill && !k.gone) {
+	if k.stopping && !k.killed && k.kills() && (!time.Now().Before(k.killAt) || left <= k.at.kill && !k.gone) {
 		k.killed = true
 		k.remarks.warn("SIGKILL to %s", k.child)
 		if err := k.child.Kill(); err != nil {
 			k.remarks.warn("cannot kill %s: %v", k.child, err)
 		}
 	}
+}
+
+// kills reports whether the command is killed if it does not end by itself. What
+// --on-lost says is for losses alone.
+func (k *keeper) kills() bool {
+	return k.onLost == onLostKill || k.cause == nil || errors.Is(k.cause, errMaxHold)
 }
 
 // permit tells the guardian until when the command may run. It acts a little
@@ -219,7 +227,7 @@ func (k *keeper) stopFor(cause error, why string) {
 	switch {
 	case k.child == nil:
 		k.over = true
-	case k.onLost == onLostWarn:
+	case k.onLost == onLostWarn && !k.kills():
 		k.remarks.warn("the command goes on (--on-lost=warn)")
 	case !k.childOver:
 		k.stop()
@@ -239,7 +247,7 @@ func (k *keeper) stop() {
 	case errors.Is(err, errors.ErrUnsupported):
 	case err != nil:
 		k.remarks.warn("cannot end %s: %v", k.child, err)
-	case k.onLost == onLostKill:
+	case k.kills():
 		k.remarks.warn("SIGTERM to %s, SIGKILL in %s", k.child, seconds(budget))
 	default:
 		k.remarks.warn("SIGTERM to %s", k.child)
@@ -327,7 +335,7 @@ func (k *keeper) result() error {
 		what = "given back"
 	}
 	k.remarks.warn("%s %s; child ended (%d)", k.quoted(), what, code)
-	if k.onLost == onLostWarn {
+	if k.onLost == onLostWarn && !k.kills() {
 		return &exitError{code: code}
 	}
 	return &exitError{code: exitLost}

@@ -8,8 +8,9 @@ const lockLong = `Hold a lock around a command, or until Ctrl-C.
 
 With a command, ldlm takes the lock, runs the command without a shell, and
 releases the lock when the command and everything of its process group have
-ended. The exit code is the command's own. If the lock is about to be lost, the
-command is stopped before anybody else can have it.
+ended. The exit code is the command's own. If no server confirms the lock, the
+command gets SIGTERM and then SIGKILL before anybody else can have it, and the
+exit code is 76; once asked to end it is stopped, whatever a server says then.
 
 Without one, ldlm prints key and token and holds until it gets SIGINT or SIGTERM,
 until standard input ends if that is a pipe, or until --while-pid's process ends.
@@ -20,8 +21,8 @@ refuse a smaller token than the greatest that it has seen. Others see the comman
 line, host, process and user beside the lock.
 
 On Linux nothing of the command outlives ldlm, whatever ends or stops that: a
-guardian, "ldlm guard", sees to it. A job that ^Z stops keeps its lock for the
-ttl.`
+guardian, "ldlm guard", sees to it. What leaves the process group on purpose, as
+daemons do, is on its own. A job that ^Z stops keeps its lock for the ttl.`
 
 const lockExample = `  ldlm lock nightly-backup -- ./backup.sh --full
   ldlm lock nightly-backup -w 10m -- ./backup.sh      wait, but not for ever
@@ -48,6 +49,7 @@ func newLock(p *Process) *cobra.Command {
 	f.IntVar(&o.permits, "permits", 0, "how many permits to take (default 1)")
 	f.BoolVar(&o.all, "all", false, "every word before -- is a name: all or nothing, released as one")
 	o.add(c)
+	completeLocks(h.clientFlags, c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.split(c, args)
 		if err := o.check(c.ArgsLenAtDash() >= 0); err != nil {

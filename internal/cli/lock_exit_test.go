@@ -51,6 +51,7 @@ func TestExitCodesOfLock(t *testing.T) {
 		{"lock x -c true -- true", exitUsage, "exclude each other"},
 		{"lock x -n -w 1 -- true", exitUsage, "-n does not wait"},
 		{"lock x -s -x -- true", exitUsage, "exclude each other"},
+		{"lock x --label team -- true", exitUsage, "want KEY=VALUE"},
 		{"lock x -E 256 -- true", exitUsage, "no exit code"},
 		{"lock x --on-lost=shrug -- true", exitUsage, "kill, term or warn"},
 		{"lock x --kill-after 4s -- true", exitUsage, "at most 2.97s"},
@@ -203,7 +204,7 @@ func TestLockAllOrNothing(t *testing.T) {
 
 func TestLockShapes(t *testing.T) {
 	address := devAddress(t)
-	first := run(t, address, nil, "lock", "slots", "--size", "3", "--permits", "2", "--label", "team=a", "--label", "n=1")
+	first := run(t, address, nil, "lock", "slots", "--size", "3", "--permits", "2", "--label", "team=a", "--label", "n=1,2=3")
 	first.stdout.await(t, "token")
 	if got := runLock(t, address, "lock", "-n", "slots", "--", "true"); got.code != 0 {
 		t.Errorf("the third permit: %+v", got)
@@ -211,7 +212,7 @@ func TestLockShapes(t *testing.T) {
 	if got := runLock(t, address, "lock", "-n", "slots", "--permits", "2", "--", "true"); got.code != 75 {
 		t.Errorf("two more permits: %+v", got)
 	}
-	if h := lockState(t, address, "slots").Holders[0]; h.Permits != 2 || h.Labels["team"] != "a" || h.Labels["n"] != "1" {
+	if h := lockState(t, address, "slots").Holders[0]; h.Permits != 2 || h.Labels["team"] != "a" || h.Labels["n"] != "1,2=3" {
 		t.Errorf("the hold is %+v", h)
 	}
 	first.signal(t, syscall.SIGTERM)

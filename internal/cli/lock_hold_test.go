@@ -35,11 +35,12 @@ func TestLockPrintsJSON(t *testing.T) {
 	c := run(t, address, nil, "lock", "--all", "a\n", "b", "-o", "json", "--ttl", "20")
 	line := c.stdout.await(t, "\n")
 	var got struct {
-		Name       string
-		Names      []string
-		Key, Token string
-		TTL        string
-		TTLMS      int `json:"ttl_ms"`
+		Name  string   `json:"name"`
+		Names []string `json:"names"`
+		Key   string   `json:"key"`
+		Token string   `json:"token"`
+		TTL   string   `json:"ttl"`
+		TTLMS int      `json:"ttl_ms"`
 	}
 	if err := json.Unmarshal([]byte(line), &got); err != nil {
 		t.Fatal(err)

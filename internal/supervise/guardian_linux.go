@@ -63,7 +63,7 @@ func newGuardian(command []string) (*guardian, error) {
 
 // orderPatience bounds how long a guardian may take to read: it can be stopped as
 // any process can.
-const orderPatience = 100 * time.Millisecond
+const orderPatience = 200 * time.Millisecond
 
 // tell sends an order. One that does not get through makes the guardian stricter
 // than it should be, never laxer; if it is dead there is nobody to tell.
@@ -101,6 +101,8 @@ func (g *guardian) dismiss() {
 	}
 	g.tell(order{Dismissed: true})
 	_ = g.orders.Close()
+	late := time.AfterFunc(orderPatience, func() { _ = g.cmd.Process.Kill() }) // it was stopped by somebody
+	defer late.Stop()
 	_ = g.cmd.Wait()
 }
 
