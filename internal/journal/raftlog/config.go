@@ -27,6 +27,9 @@ type Config struct {
 	// flight (raft.NetworkTransportConfig.MaxRPCsInFlight = 1), or a member that
 	// stalled is not served again.
 	Transport raft.Transport
+	// Courier carries what this member proposes to the one that leads. Default: none,
+	// and what is proposed here is refused while this member does not lead.
+	Courier Courier
 	// Peers are the members that a new directory begins with, this one among
 	// them. Default: this one. A member that joins others has Join set instead:
 	// its new directory is empty, and it waits to be added.

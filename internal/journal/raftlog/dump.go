@@ -90,7 +90,7 @@ func dumpEntry(dir *directory, l *raft.Log, tell func(Entry) error) error {
 	e := Entry{Index: l.Index, Term: l.Term, Kind: l.Type.String()}
 	if l.Type == raft.LogCommand {
 		e.Kind = "batches"
-		info, err := readEntry(l.Data, func(b []byte) error {
+		info, err := readEntry(l.Data, func(_ origin, b []byte) error {
 			e.Batches = append(e.Batches, b)
 			return nil
 		})

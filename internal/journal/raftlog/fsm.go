@@ -2,8 +2,10 @@ package raftlog
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
@@ -24,8 +26,12 @@ type fsm struct {
 	more           chan struct{}
 	// snapshotSize is that of the newest snapshot.
 	snapshotSize atomic.Int64
-	// lastApplied is applied, for others.
+	// lastApplied is applied, for others; it is stored when the machine is done.
 	lastApplied atomic.Uint64
+
+	mu    sync.Mutex    // guards moved
+	moved chan struct{} // closed when lastApplied grows; nil if nobody waits for it
+	sent  []*proposal   // scratch of Apply: what was proposed here through the leader
 }
 
 // ApplyBatch implements raft.BatchingFSM. Some of what it is given is raft's own.
@@ -49,10 +55,14 @@ func (f *fsm) Apply(l *raft.Log) any {
 	if len(l.Data) > 0 {
 		own = j.queue.find(l.Data)
 	}
-	f.batches = f.batches[:0]
-	info, err := readEntry(l.Data, func(data []byte) error {
+	f.batches, f.sent = f.batches[:0], f.sent[:0]
+	info, err := readEntry(l.Data, func(from origin, data []byte) error {
 		if own != nil {
 			f.batches = append(f.batches, own.proposals[len(f.batches)].batch)
+			return nil
+		}
+		if p := j.sent.take(from); p != nil {
+			f.batches, f.sent = append(f.batches, p.batch), append(f.sent, p)
 			return nil
 		}
 		b, err := f.machine.Decode(data)
@@ -65,11 +75,15 @@ func (f *fsm) Apply(l *raft.Log) any {
 		return nil
 	}
 	f.applied++
-	f.lastApplied.Store(f.applied)
 	f.machine.Apply(journal.Entry{
 		Index: f.applied, Term: l.Term, StampTerm: info.term, Elapsed: info.elapsed, Batches: f.batches,
 	})
 	clear(f.batches)
+	f.reach(f.applied)
+	for _, p := range f.sent {
+		p.done <- nil
+	}
+	clear(f.sent)
 	f.count(len(l.Data))
 	if own != nil {
 		j.queue.settle(own, nil)
@@ -82,6 +96,42 @@ func (f *fsm) Apply(l *raft.Log) any {
 		}
 	}
 	return nil
+}
+
+// reach notes that the machine is done with an entry, and wakes who waits for it.
+func (f *fsm) reach(index uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lastApplied.Store(index)
+	if f.moved != nil {
+		close(f.moved)
+		f.moved = nil
+	}
+}
+
+// await waits until the machine is done with an entry.
+func (f *fsm) await(ctx context.Context, index uint64) error {
+	for {
+		f.mu.Lock()
+		if f.lastApplied.Load() >= index {
+			f.mu.Unlock()
+			return nil
+		}
+		if f.moved == nil {
+			f.moved = make(chan struct{})
+		}
+		moved := f.moved
+		f.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return refused(context.Cause(ctx))
+		case <-f.journal.stopped.Done():
+			return refused(errClosed)
+		case <-f.journal.disk.failed:
+			return f.journal.disk.check()
+		}
+	}
 }
 
 // count wakes the keeper when a snapshot is due.
@@ -124,7 +174,9 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 		return fmt.Errorf("read a snapshot: it was not read to its end")
 	}
 	f.applied = s.applied
-	f.lastApplied.Store(f.applied)
+	f.reach(f.applied)
+	// What became of batches that were on their way is in the state, but nobody can tell.
+	f.journal.sent.fail(unknown(errOvertaken))
 	f.entries.Store(0)
 	f.bytes.Store(0)
 	f.snapshotSize.Store(counted.n)

@@ -27,6 +27,7 @@ type Journal struct {
 	raft      *raft.Raft
 	fsm       *fsm
 	queue     *queue
+	sent      *sent
 	alone     bool // there is no transport
 
 	// The goroutines: writing has the writer, finishing those that wait for raft's
@@ -47,12 +48,16 @@ type Journal struct {
 	clockMu sync.Mutex
 
 	// mu guards what follows; it is held for a few assignments.
-	mu      sync.Mutex
-	term    uint64        // of the established lead, 0 if there is none
-	lead    *lead         // nil if there is none, or the disk is nearly full
-	full    error         // why nothing is accepted although this member leads
-	over    error         // why there will be no lead any more
-	changed chan struct{} // closed when any of them changes
+	mu   sync.Mutex
+	term uint64 // of the established lead, 0 if there is none
+	lead *lead  // nil if there is none, or the disk is nearly full
+	full error  // why nothing is accepted although this member leads
+	over error  // why there will be no lead any more
+	// leader is who leads, as far as it is known here; leaderless is since when it is
+	// not, zero if it is.
+	leader     Peer
+	leaderless time.Time
+	changed    chan struct{} // closed when any of them changes
 
 	room atomic.Int32 // the newest answer of the disk
 }
@@ -72,13 +77,14 @@ var (
 
 // ErrDiskFull says why a batch was refused: the file system of the data directory
 // has so little room that the log would soon meet its end.
-var ErrDiskFull = errors.New("the disk of the data directory is nearly full")
+var ErrDiskFull = journal.ErrDiskFull
 
 func refused(err error) error { return fmt.Errorf("%w: %w", journal.ErrRefused, err) }
 func unknown(err error) error { return fmt.Errorf("%w: %w", journal.ErrUnknown, err) }
 
 // Propose puts a batch into the order. It returns when the batch is on the disks of
-// a majority of the members and was applied here.
+// a majority of the members and was applied here. With a Courier it goes through the
+// member that leads, and waits for one for as long as an election takes.
 func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
 	if ctx.Err() != nil {
 		return refused(context.Cause(ctx))
@@ -87,6 +93,14 @@ func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
 	if err := p.encode(); err != nil {
 		return refused(err)
 	}
+	if j.cfg.Courier != nil {
+		return j.proposeAnywhere(ctx, b, p.data)
+	}
+	return j.proposeHere(ctx, p)
+}
+
+// proposeHere puts a batch into the order if this member leads.
+func (j *Journal) proposeHere(ctx context.Context, p *proposal) error {
 	if err := j.queue.add(p); err != nil {
 		return err
 	}
@@ -127,7 +141,12 @@ func (j *Journal) Lead(ctx context.Context) (context.Context, error) {
 
 // Barrier waits until what is read here is current. It waits for a lead, and then
 // for as long as it takes to make sure of it: nothing if nobody else has a vote.
+// With a Courier the lead may be another member's, and it is not waited for longer
+// than an election takes.
 func (j *Journal) Barrier(ctx context.Context) error {
+	if j.cfg.Courier != nil {
+		return j.barrierAnywhere(ctx)
+	}
 	for {
 		if ctx.Err() != nil {
 			return refused(context.Cause(ctx))

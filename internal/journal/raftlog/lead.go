@@ -52,6 +52,7 @@ func (j *Journal) establish() {
 		err := j.await(j.raft.Barrier(2 * j.cfg.WriteDeadline))
 		if err == nil && j.raft.State() == raft.Leader && j.raft.CurrentTerm() == term {
 			j.take(term)
+			j.moveAlone()
 			return
 		}
 		if err != nil && !errors.Is(err, raft.ErrEnqueueTimeout) {

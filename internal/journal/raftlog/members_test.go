@@ -22,6 +22,8 @@ type cluster struct {
 	networks map[string]*raft.InmemTransport
 	machines map[string]*tape
 	journals map[string]*Journal
+	post     *post // nil: nothing is forwarded
+	join     bool  // new members join others
 }
 
 func openCluster(t *testing.T) *cluster {
@@ -50,10 +52,17 @@ func (c *cluster) open(name string) {
 			other.Connect(raft.ServerAddress(name), network)
 		}
 	}
+	cfg.Join = c.join
+	if c.post != nil {
+		cfg.Courier = postOf{c.post, name}
+	}
 	m := &tape{}
 	j, err := Open(cfg, m)
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	if c.post != nil {
+		c.post.connect(name, j)
 	}
 	c.networks[name], c.machines[name], c.journals[name] = network, m, j
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -31,6 +32,7 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 		cfg: c, log: c.Logger, machine: m, dir: dir, disk: newDisk(c.Logger, c.WriteDeadline, c.fault),
 		notify: make(chan bool, 16), flying: make(chan *inFlight, c.MaxInFlight), doubt: make(chan struct{}, 1),
 		snapshotNow: make(chan chan error), changed: make(chan struct{}), queue: newQueue(c.MaxEntryBytes, c.MaxInFlight),
+		sent: newSent(), leaderless: time.Now(),
 	}
 	j.fsm = &fsm{journal: j, machine: m, more: make(chan struct{}, 1)}
 	j.stopped, j.stop = context.WithCancel(context.Background())
@@ -168,6 +170,7 @@ func (j *Journal) start() (err error) {
 	j.finishing.Go(j.runFinisher)
 	j.tasks.Go(j.runLead)
 	j.tasks.Go(j.runKeeper)
+	j.tasks.Go(j.runObserver)
 	return nil
 }
 

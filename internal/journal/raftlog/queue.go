@@ -15,6 +15,7 @@ import (
 type proposal struct {
 	batch journal.Batch
 	data  []byte
+	from  origin     // of another member; zero if it was proposed here
 	done  chan error // room for one
 	taken bool       // into an entry; guarded by the queue
 }
@@ -222,14 +223,7 @@ func (j *Journal) append(proposals []*proposal) *inFlight {
 	if len(proposals) == 0 {
 		return nil
 	}
-	size := entryHead + 10
-	for _, p := range proposals {
-		size += len(p.data) + 5
-	}
-	data := beginEntry(make([]byte, 0, size), len(proposals))
-	for _, p := range proposals {
-		data = appendBatch(data, p.data)
-	}
+	data := encodeEntry(proposals)
 	e := &inFlight{proposals: proposals, data: data, done: make(chan struct{})}
 	j.clockMu.Lock()
 	defer j.clockMu.Unlock()
