@@ -116,7 +116,9 @@ func readEntry(b []byte, each func(from origin, batch []byte) error) (entryInfo,
 	}
 	e.batches, rest = n, rest[used:]
 	for range n {
-		from, batch, err := origin{}, []byte(nil), error(nil)
+		var from origin
+		var batch []byte
+		var err error
 		if b[0] == entryOrigins {
 			if from, rest, err = cutOrigin(rest); err != nil {
 				return entryInfo{}, err

@@ -2,10 +2,10 @@ package raftlog
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -75,7 +75,14 @@ type sent struct {
 const maxLeft = 4096
 
 func newSent() *sent {
-	return &sent{process: rand.Uint64(), pending: map[uint64]*proposal{}}
+	return &sent{process: newProcess(), pending: map[uint64]*proposal{}}
+}
+
+// newProcess draws a number that no other process has.
+func newProcess() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // add gives a proposal an origin.
@@ -269,7 +276,7 @@ func (j *Journal) forward(ctx context.Context, to Peer, p *proposal) error {
 func (j *Journal) ask(ctx context.Context, of Peer, question []byte) (index uint64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(j.stopped, cancel)()
+	defer context.AfterFunc(j.stopped, cancel)() //nolint:contextcheck // it is the journal's own end
 	answer, err := j.cfg.Courier.Ask(ctx, of, question)
 	switch {
 	case errors.Is(err, journal.ErrRefused):

@@ -236,7 +236,7 @@ func TestForwardingThroughPartitions(t *testing.T) {
 			wait.Go(func() {
 				for i := 0; ctx.Err() == nil; i++ {
 					text := fmt.Sprintf("%s%d", name, i)
-					err := c.journals[name].Propose(t.Context(), line(text))
+					err := c.journals[name].Propose(t.Context(), line(text)) //nolint:contextcheck // what is under way comes to its end
 					mu.Lock()
 					switch {
 					case err == nil:
@@ -367,11 +367,8 @@ func TestJoinTransferRemove(t *testing.T) {
 		if _, is := a.member("c"); is {
 			t.Error("c is still a member")
 		}
-		for err := error(nil); ; {
-			if err = c.journals["b"].Yield(); err != nil {
-				t.Error(err)
-			}
-			break
+		if err := c.journals["b"].Yield(); err != nil {
+			t.Error(err)
 		}
 		c.leader("b")
 	})

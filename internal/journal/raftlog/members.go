@@ -99,7 +99,7 @@ func (j *Journal) Transfer(ctx context.Context, member string) error {
 
 // Yield hands the lead to any other member, if this one leads and there is one.
 func (j *Journal) Yield() error {
-	if _, err := j.leads(); err != nil || j.alone || j.votesAlone() {
+	if l, known := j.Leader(); !known || l.Member != j.cfg.Member || j.alone || j.votesAlone() {
 		return nil
 	}
 	return j.await(j.raft.LeadershipTransfer())

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -26,11 +28,14 @@ type Status struct {
 	// Applied counts the entries that the machine was given since its birth.
 	Applied uint64
 	// SnapshotEntry is the newest entry in the newest snapshot, SnapshotBytes its
-	// size. EntriesSince and BytesSince are what a start would have to apply.
+	// size, SnapshotTime when it was taken; zero if there is none. EntriesSince and
+	// BytesSince are what a start would have to apply.
 	SnapshotEntry             uint64
 	SnapshotBytes             int64
+	SnapshotTime              time.Time
 	EntriesSince, BytesSince  int64
 	LogFiles                  int
+	Bytes                     int64 // that the files of the directory take
 	FreeBytes, TotalBytes     int64 // of the file system; 0 if it does not say
 	WarnBelow, RefuseBelow    int64
 	Full                      error // why batches are refused; nil if they are not
@@ -55,9 +60,8 @@ func (j *Journal) Status() Status {
 	for _, m := range j.raft.GetConfiguration().Configuration().Servers {
 		s.Members = append(s.Members, Peer{Member: string(m.ID), Address: string(m.Address)})
 	}
-	if list, err := j.snapshots.List(); err == nil && len(list) > 0 {
-		s.SnapshotEntry = list[0].Index
-	}
+	s.SnapshotEntry, s.SnapshotTime = j.snapshotHead()
+	s.Bytes = j.dir.bytes()
 	s.FreeBytes, s.TotalBytes, _ = j.cfg.space(j.cfg.Dir)
 	s.RefuseBelow, s.WarnBelow = j.needs(s.TotalBytes)
 	j.mu.Lock()
@@ -79,6 +83,36 @@ func (j *Journal) SaveSnapshot(ctx context.Context, w io.Writer) error {
 	defer func() { _ = f.Close() }() // it was only read
 	_, err = io.Copy(w, f)
 	return err
+}
+
+// snapshotHead says which entry the newest snapshot ends with and when it was taken;
+// zero if there is none that can be read.
+func (j *Journal) snapshotHead() (entry uint64, taken time.Time) {
+	f, err := j.newestSnapshot()
+	if err != nil {
+		return 0, time.Time{}
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	meta, _, err := readSnapshotHead(f)
+	if err != nil {
+		return 0, time.Time{}
+	}
+	return meta.Index, meta.Created
+}
+
+// bytes is how much the files take. They come and go meanwhile; what cannot be seen
+// is not counted.
+func (d *directory) bytes() (sum int64) {
+	_ = filepath.WalkDir(d.path, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
 }
 
 // newestSnapshot opens the file of the newest snapshot, which may be replaced
