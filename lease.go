@@ -39,8 +39,8 @@ func (ls *leaseState) renewed(sent clock.Instant, lease time.Duration) {
 	ls.from, ls.length, ls.asked = sent, margin(lease), lease
 }
 
-// shorten notes that a renewal is sent for the first time. It counts from then
-// on if it makes the lease shorter: the server may have carried it out although
+// shorten notes that a renewal is sent, for the first time or again. It counts
+// from then on if it makes the lease shorter: the server may carry it out although
 // its answer never comes.
 func (ls *leaseState) shorten(sent clock.Instant, lease time.Duration) {
 	if ls.length > 0 && sent.Sub(ls.from)+margin(lease) < ls.length {

@@ -148,22 +148,26 @@ func (s *session) post(ca *call) {
 		s.link.post(&ldlmv2.Op{Slot: ca.op.Slot, Seq: ca.op.Seq, Cancel: cancelOp})
 		return
 	}
-	if ca.stamped && ca.sent.IsZero() {
-		ca.sent = clock.Now()
-		s.shortenLease(ca)
+	if ca.stamped {
+		now := clock.Now()
+		if ca.sent.IsZero() {
+			ca.sent = now
+		}
+		s.shortenLease(ca, now)
 	}
 	s.link.post(&ca.op)
 }
 
-// shortenLease is for a call that is sent for the first time and may be a
-// renewal to a shorter lease. mu is held.
-func (s *session) shortenLease(ca *call) {
+// shortenLease is for a call that is sent and may be a renewal to a shorter
+// lease. When it is sent again it may be carried out only then, after a longer
+// one that was sent later and answered. mu is held.
+func (s *session) shortenLease(ca *call, now clock.Instant) {
 	l := ca.lock
 	if ca.op.Renew == nil || l == nil || l.state != held || l.lease.length == 0 {
 		return
 	}
 	before := l.lease
-	l.lease.shorten(ca.sent, fromMicros(ca.op.Renew.GetLeaseUs()))
+	l.lease.shorten(now, fromMicros(ca.op.Renew.GetLeaseUs()))
 	if l.lease.from != before.from {
 		s.leases.plan(l, s.client)
 		s.lookNow()
