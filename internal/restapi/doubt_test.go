@@ -144,7 +144,12 @@ func TestHTTP2(t *testing.T) {
 			},
 		}
 		defer transport.CloseIdleConnections()
-		ask := func(path, cookie string, body io.Reader) (*http.Response, string) {
+		type got struct {
+			status, version int
+			cookies         []*http.Cookie
+			body            string
+		}
+		ask := func(path, cookie string, body io.Reader) got {
 			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost"+path, body)
 			if err != nil {
 				t.Fatal(err)
@@ -153,36 +158,35 @@ func TestHTTP2(t *testing.T) {
 			r, err := (&http.Client{Transport: transport}).Do(q)
 			if err != nil {
 				t.Error(err)
-				return &http.Response{}, ""
+				return got{}
 			}
 			defer r.Body.Close()
 			b, err := io.ReadAll(r.Body)
 			if err != nil {
 				t.Error(err)
 			}
-			return r, string(b)
+			return got{r.StatusCode, r.ProtoMajor, r.Cookies(), string(b)}
 		}
 		session := func() string {
-			r, body := ask("/session", "", http.NoBody)
-			if r.ProtoMajor != 2 || r.StatusCode != http.StatusCreated || !r.Cookies()[0].Secure {
-				t.Fatalf("%v %s", r, body)
+			r := ask("/session", "", http.NoBody)
+			if r.version != 2 || r.status != http.StatusCreated || !r.cookies[0].Secure {
+				t.Fatalf("%+v", r)
 			}
-			return "ldlm-session=" + r.Cookies()[0].Value
+			return "ldlm-session=" + r.cookies[0].Value
 		}
 		slow, other := session(), session()
 		reader, writer := io.Pipe()
 		stalled := make(chan int)
 		go func() {
-			r, _ := ask("/v1/lock", slow, reader)
-			stalled <- r.StatusCode
+			stalled <- ask("/v1/lock", slow, reader).status
 		}()
 		synctest.Wait()
 		begin := time.Now()
-		if r, body := ask("/v1/lock", other, strings.NewReader(`{"name":"l"}`)); r.StatusCode != http.StatusOK || time.Since(begin) != 0 {
-			t.Errorf("another session on the connection: %d %s after %v", r.StatusCode, body, time.Since(begin))
+		if r := ask("/v1/lock", other, strings.NewReader(`{"name":"l"}`)); r.status != http.StatusOK || time.Since(begin) != 0 {
+			t.Errorf("another session on the connection: %+v after %v", r, time.Since(begin))
 		}
-		if r, body := ask("/v1/lock", other, bytes.NewReader(make([]byte, 2<<20))); r.StatusCode != http.StatusRequestEntityTooLarge {
-			t.Errorf("a large body: %d %s", r.StatusCode, body)
+		if r := ask("/v1/lock", other, bytes.NewReader(make([]byte, 2<<20))); r.status != http.StatusRequestEntityTooLarge {
+			t.Errorf("a large body: %+v", r)
 		}
 		if got := <-stalled; got != http.StatusRequestTimeout || time.Since(begin) != 10*time.Second {
 			t.Errorf("half a body: %d after %v", got, time.Since(begin))

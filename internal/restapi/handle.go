@@ -91,6 +91,8 @@ func (q *request) call(c lock.Command) (lock.Outcome, *reply) {
 		return o, nil
 	case q.server.draining.Load() && !errors.Is(err, journal.ErrUnknown):
 		return o, unavailable(msgStopping)
+	case errors.Is(err, journal.ErrDiskFull):
+		return o, unavailable(msgDiskFull)
 	case errors.Is(err, journal.ErrRefused):
 		return o, unavailable("the server cannot serve now, nothing happened; try again")
 	default:

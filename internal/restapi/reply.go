@@ -29,6 +29,9 @@ const (
 
 const msgStopping = "the server is shutting down; try again later, or elsewhere"
 
+// msgDiskFull is what clients are told while there is no room to keep anything.
+const msgDiskFull = "the disk of the server's data directory is nearly full, and nothing that changes locks is done until there is room; nothing happened"
+
 // reply is what a request is answered with.
 type reply struct {
 	status      int
