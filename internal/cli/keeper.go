@@ -108,6 +108,7 @@ func (k *keeper) signal(s os.Signal) {
 	switch {
 	case supervise.IsStop(s):
 		k.remarks.note("stopped; %s is lost in %s unless it goes on", k.quoted(), seconds(k.left()))
+		k.remarks.flush()
 		if err := supervise.Suspend(); err != nil {
 			k.remarks.warn("cannot stop: %v", err)
 		}

@@ -14,24 +14,25 @@ import (
 // is dropped.
 type remarks struct {
 	quiet bool
-	lines chan string
+	write chan func() // one after the other
 	done  chan struct{}
+	w     io.Writer
 }
 
 const (
 	// maxRemarks is how many may wait to be read.
 	maxRemarks = 64
-	// lastRemarks bounds how long they are waited for at the end.
-	lastRemarks = time.Second
+	// remarkPatience bounds how long they are waited for where something ends.
+	remarkPatience = time.Second
 )
 
 // newRemarks returns remarks that go to w. The caller closes them.
 func newRemarks(w io.Writer, quiet bool) *remarks {
-	r := &remarks{quiet: quiet, lines: make(chan string, maxRemarks), done: make(chan struct{})}
+	r := &remarks{quiet: quiet, write: make(chan func(), maxRemarks), done: make(chan struct{}), w: w}
 	go func() {
 		defer close(r.done)
-		for line := range r.lines {
-			fmt.Fprintln(w, line)
+		for write := range r.write {
+			write()
 		}
 	}()
 	return r
@@ -46,19 +47,35 @@ func (r *remarks) note(format string, args ...any) {
 
 // warn says something that everybody has to know.
 func (r *remarks) warn(format string, args ...any) {
+	line := "ldlm: " + fmt.Sprintf(format, args...)
+	r.enqueue(func() { fmt.Fprintln(r.w, line) })
+}
+
+func (r *remarks) enqueue(write func()) {
 	select {
-	case r.lines <- "ldlm: " + fmt.Sprintf(format, args...):
+	case r.write <- write:
 	default:
 	}
 }
 
-// close waits until everything was read, but not for long.
+// flush waits until everything was read, but not for long.
+func (r *remarks) flush() {
+	written := make(chan struct{})
+	r.enqueue(func() { close(written) })
+	r.await(written)
+}
+
+// close is flush, and the end.
 func (r *remarks) close() {
-	close(r.lines)
-	t := time.NewTimer(lastRemarks)
+	close(r.write)
+	r.await(r.done)
+}
+
+func (r *remarks) await(done <-chan struct{}) {
+	t := time.NewTimer(remarkPatience)
 	defer t.Stop()
 	select {
-	case <-r.done:
+	case <-done:
 	case <-t.C:
 	}
 }
