@@ -2,6 +2,9 @@ package ldlm
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"math"
 	"time"
@@ -228,4 +231,57 @@ func (a *Admin) Resize(ctx context.Context, name string, size int) error {
 		_, err := stub.Resize(ctx, &ldlmv2.ResizeRequest{Name: name, Size: uint32(size)})
 		return err
 	})
+}
+
+// SaveSnapshot writes the file of a snapshot of everything that a server has to w:
+// the first of the client's addresses that answers. It is whole if the error is nil,
+// and has checksums of its own; `ldlm snapshot restore` makes a data directory of
+// it. It has the keys of all holds: whoever can read it can release every lock.
+//
+// The error is [ErrUnsupported] if the server keeps everything in memory. If w fails,
+// its error is wrapped. What was written before an error is not a snapshot.
+func (a *Admin) SaveSnapshot(ctx context.Context, w io.Writer) error {
+	s := &saving{to: w}
+	err := a.client.anywhere(ctx, "save snapshot", "", s.stream)
+	switch {
+	case s.failed != nil:
+		return fmt.Errorf("ldlm: save snapshot: %w", s.failed)
+	case s.broke != nil && ctx.Err() == nil:
+		return &Error{Op: "save snapshot", Message: "the snapshot broke off", kind: ErrUnavailable, cause: s.broke}
+	case s.broke != nil:
+		return gaveUp(ctx, "save snapshot", "")
+	default:
+		return err
+	}
+}
+
+// saving writes the stream of a snapshot.
+type saving struct {
+	to     io.Writer
+	failed error // of to
+	broke  error // of the stream, after it had begun: another server's would not be the rest of it
+}
+
+func (s *saving) stream(ctx context.Context, stub ldlmv2.LDLMClient) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := stub.SaveSnapshot(ctx, &ldlmv2.SaveSnapshotRequest{})
+	if err != nil {
+		return err
+	}
+	for begun := false; ; begun = true {
+		piece, err := stream.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && begun:
+			s.broke = err
+			return nil
+		case err != nil:
+			return err
+		}
+		if _, s.failed = s.to.Write(piece.GetData()); s.failed != nil {
+			return nil
+		}
+	}
 }

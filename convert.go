@@ -169,8 +169,28 @@ func serverStatusOf(s *ldlmv2.ServerStatusResponse) ServerStatus {
 		Locks: int(s.GetLocks()), Held: int(s.GetHeld()), Contended: int(s.GetContended()),
 		Holds: int(s.GetHolds()), Waiters: int(s.GetWaiters()),
 		Sessions: int(s.GetSessions()), Attached: int(s.GetAttached()),
-		Token: s.GetToken(), Draining: s.GetDraining(),
+		Token: s.GetToken(), Draining: s.GetDraining(), QuietLeft: fromMicros(s.GetQuietLeftUs()),
+		DataDirectory: dataDirectoryOf(s.GetDataDirectory()),
 	}
+}
+
+func dataDirectoryOf(d *ldlmv2.DataDirectory) *DataDirectory {
+	if d == nil {
+		return nil
+	}
+	info := &DataDirectory{
+		Path: d.GetPath(), Bytes: int64(d.GetBytes()), FreeBytes: int64(d.GetFreeBytes()), TotalBytes: int64(d.GetTotalBytes()),
+		RefuseBelow: int64(d.GetRefuseBelowBytes()), LastEntry: d.GetLastEntry(), SnapshotEntry: d.GetSnapshotEntry(),
+		SnapshotBytes: int64(d.GetSnapshotBytes()),
+		SlowestSync:   fromMicros(d.GetSlowestSyncUs()), SyncDeadline: fromMicros(d.GetSyncDeadlineUs()),
+	}
+	if r := Room(d.GetRoom()); r <= RoomNone {
+		info.Room = r
+	}
+	if us := d.GetSnapshotTimeUs(); us != 0 {
+		info.SnapshotTime = time.UnixMicro(us)
+	}
+	return info
 }
 
 func eventOf(e *ldlmv2.Event) Event {

@@ -241,4 +241,46 @@ type ServerStatus struct {
 	Token uint64
 	// Draining says that the server is on its way out and grants nothing any more.
 	Draining bool
+	// QuietLeft is for how long nothing is granted yet, after a restore.
+	QuietLeft time.Duration
+	// DataDirectory says how the directory is that the state is in; nil if it is in
+	// memory, or if the server does not tell.
+	DataDirectory *DataDirectory
 }
+
+// DataDirectory says how the directory is that a server keeps its state in. Zero
+// fields are not known.
+type DataDirectory struct {
+	// Path on the server, and Bytes that its files take.
+	Path  string
+	Bytes int64
+	// FreeBytes and TotalBytes of its file system; changes are refused while less
+	// than RefuseBelow is free.
+	FreeBytes, TotalBytes, RefuseBelow int64
+	// Room says what that means.
+	Room Room
+	// LastEntry is the newest entry of the log, SnapshotEntry the newest one that is
+	// in the newest snapshot.
+	LastEntry, SnapshotEntry uint64
+	// SnapshotBytes is how large that is, SnapshotTime when it was taken.
+	SnapshotBytes int64
+	SnapshotTime  time.Time
+	// SlowestSync is the slowest fsync since the server runs; after one that takes
+	// SyncDeadline the server ends.
+	SlowestSync, SyncDeadline time.Duration
+}
+
+// Room is how much room there is on a server's disk.
+type Room uint8
+
+// How much room there is.
+const (
+	// RoomUnknown: the server does not know, or does not tell.
+	RoomUnknown Room = iota
+	// RoomEnough: all is well.
+	RoomEnough
+	// RoomLittle: it is time to make room.
+	RoomLittle
+	// RoomNone: everything that changes locks is refused until there is room.
+	RoomNone
+)

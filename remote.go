@@ -132,7 +132,7 @@ func callError(ctx context.Context, op, name string, err error) error {
 // something, whose outcome somebody must then look at.
 func changes(op string) bool {
 	switch op {
-	case "list", "get", "list sessions", "get session", "status", "watch":
+	case "list", "get", "list sessions", "get session", "status", "watch", "save snapshot":
 		return false
 	default:
 		return true

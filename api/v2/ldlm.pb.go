@@ -652,6 +652,63 @@ func (EventType) EnumDescriptor() ([]byte, []int) {
 	return file_v2_ldlm_proto_rawDescGZIP(), []int{7}
 }
 
+// How much room there is. The set grows; treat an unknown one as ROOM_UNSPECIFIED.
+type DataDirectory_Room int32
+
+const (
+	// Not known.
+	DataDirectory_ROOM_UNSPECIFIED DataDirectory_Room = 0
+	// Enough.
+	DataDirectory_ROOM_ENOUGH DataDirectory_Room = 1
+	// Little: when there is less than refuse_below_bytes, changes will be refused.
+	DataDirectory_ROOM_LITTLE DataDirectory_Room = 2
+	// None: everything that changes locks is refused until there is room.
+	DataDirectory_ROOM_NONE DataDirectory_Room = 3
+)
+
+// Enum value maps for DataDirectory_Room.
+var (
+	DataDirectory_Room_name = map[int32]string{
+		0: "ROOM_UNSPECIFIED",
+		1: "ROOM_ENOUGH",
+		2: "ROOM_LITTLE",
+		3: "ROOM_NONE",
+	}
+	DataDirectory_Room_value = map[string]int32{
+		"ROOM_UNSPECIFIED": 0,
+		"ROOM_ENOUGH":      1,
+		"ROOM_LITTLE":      2,
+		"ROOM_NONE":        3,
+	}
+)
+
+func (x DataDirectory_Room) Enum() *DataDirectory_Room {
+	p := new(DataDirectory_Room)
+	*p = x
+	return p
+}
+
+func (x DataDirectory_Room) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DataDirectory_Room) Descriptor() protoreflect.EnumDescriptor {
+	return file_v2_ldlm_proto_enumTypes[8].Descriptor()
+}
+
+func (DataDirectory_Room) Type() protoreflect.EnumType {
+	return &file_v2_ldlm_proto_enumTypes[8]
+}
+
+func (x DataDirectory_Room) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DataDirectory_Room.Descriptor instead.
+func (DataDirectory_Room) EnumDescriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{58, 0}
+}
+
 // Status is the failure of an operation.
 type Status struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4805,7 +4862,11 @@ type ServerStatusResponse struct {
 	// The token of the newest grant.
 	Token uint64 `protobuf:"varint,13,opt,name=token,proto3" json:"token,omitempty"`
 	// Whether the server is on its way out and grants nothing any more.
-	Draining      bool `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`
+	Draining bool `protobuf:"varint,14,opt,name=draining,proto3" json:"draining,omitempty"`
+	// For how long nothing is granted yet, after a restore.
+	QuietLeftUs int64 `protobuf:"varint,15,opt,name=quiet_left_us,json=quietLeftUs,proto3" json:"quiet_left_us,omitempty"`
+	// The directory that the state is in; absent for a server in memory.
+	DataDirectory *DataDirectory `protobuf:"bytes,16,opt,name=data_directory,json=dataDirectory,proto3" json:"data_directory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4938,6 +4999,248 @@ func (x *ServerStatusResponse) GetDraining() bool {
 	return false
 }
 
+func (x *ServerStatusResponse) GetQuietLeftUs() int64 {
+	if x != nil {
+		return x.QuietLeftUs
+	}
+	return 0
+}
+
+func (x *ServerStatusResponse) GetDataDirectory() *DataDirectory {
+	if x != nil {
+		return x.DataDirectory
+	}
+	return nil
+}
+
+// DataDirectory says how the directory is that a server keeps its state in.
+type DataDirectory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is, on the server.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// How much its files take.
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How much is free in its file system, and how large that is; 0 if it does not say.
+	FreeBytes  uint64 `protobuf:"varint,3,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	TotalBytes uint64 `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// How much has to be free for changes to be accepted.
+	RefuseBelowBytes uint64 `protobuf:"varint,5,opt,name=refuse_below_bytes,json=refuseBelowBytes,proto3" json:"refuse_below_bytes,omitempty"`
+	// What that means.
+	Room DataDirectory_Room `protobuf:"varint,6,opt,name=room,proto3,enum=ldlm.v2.DataDirectory_Room" json:"room,omitempty"`
+	// The newest entry of the log.
+	LastEntry uint64 `protobuf:"varint,7,opt,name=last_entry,json=lastEntry,proto3" json:"last_entry,omitempty"`
+	// The newest entry that the newest snapshot has; 0 if there is no snapshot.
+	SnapshotEntry uint64 `protobuf:"varint,8,opt,name=snapshot_entry,json=snapshotEntry,proto3" json:"snapshot_entry,omitempty"`
+	// How large that snapshot is.
+	SnapshotBytes uint64 `protobuf:"varint,9,opt,name=snapshot_bytes,json=snapshotBytes,proto3" json:"snapshot_bytes,omitempty"`
+	// When it was taken, in Unix time.
+	SnapshotTimeUs int64 `protobuf:"varint,10,opt,name=snapshot_time_us,json=snapshotTimeUs,proto3" json:"snapshot_time_us,omitempty"`
+	// The slowest fsync since the server runs, and how long one may take before the
+	// server gives the disk up.
+	SlowestSyncUs  int64 `protobuf:"varint,11,opt,name=slowest_sync_us,json=slowestSyncUs,proto3" json:"slowest_sync_us,omitempty"`
+	SyncDeadlineUs int64 `protobuf:"varint,12,opt,name=sync_deadline_us,json=syncDeadlineUs,proto3" json:"sync_deadline_us,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DataDirectory) Reset() {
+	*x = DataDirectory{}
+	mi := &file_v2_ldlm_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataDirectory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataDirectory) ProtoMessage() {}
+
+func (x *DataDirectory) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataDirectory.ProtoReflect.Descriptor instead.
+func (*DataDirectory) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *DataDirectory) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DataDirectory) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetFreeBytes() uint64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetRefuseBelowBytes() uint64 {
+	if x != nil {
+		return x.RefuseBelowBytes
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetRoom() DataDirectory_Room {
+	if x != nil {
+		return x.Room
+	}
+	return DataDirectory_ROOM_UNSPECIFIED
+}
+
+func (x *DataDirectory) GetLastEntry() uint64 {
+	if x != nil {
+		return x.LastEntry
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetSnapshotEntry() uint64 {
+	if x != nil {
+		return x.SnapshotEntry
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetSnapshotBytes() uint64 {
+	if x != nil {
+		return x.SnapshotBytes
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetSnapshotTimeUs() int64 {
+	if x != nil {
+		return x.SnapshotTimeUs
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetSlowestSyncUs() int64 {
+	if x != nil {
+		return x.SlowestSyncUs
+	}
+	return 0
+}
+
+func (x *DataDirectory) GetSyncDeadlineUs() int64 {
+	if x != nil {
+		return x.SyncDeadlineUs
+	}
+	return 0
+}
+
+// SaveSnapshotRequest is empty.
+type SaveSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveSnapshotRequest) Reset() {
+	*x = SaveSnapshotRequest{}
+	mi := &file_v2_ldlm_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveSnapshotRequest) ProtoMessage() {}
+
+func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
+}
+
+// SaveSnapshotResponse is a piece of the file of a snapshot.
+type SaveSnapshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its bytes. The file is whole when the stream ends without an error; it has
+	// checksums of its own.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveSnapshotResponse) Reset() {
+	*x = SaveSnapshotResponse{}
+	mi := &file_v2_ldlm_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveSnapshotResponse) ProtoMessage() {}
+
+func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*SaveSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *SaveSnapshotResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // WatchRequest asks for events.
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4953,7 +5256,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4965,7 +5268,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4978,7 +5281,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *WatchRequest) GetName() string {
@@ -5018,7 +5321,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5030,7 +5333,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5043,7 +5346,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -5102,7 +5405,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5114,7 +5417,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5127,7 +5430,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -5239,7 +5542,7 @@ type ForceReleaseRequest struct {
 
 func (x *ForceReleaseRequest) Reset() {
 	*x = ForceReleaseRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[61]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5251,7 +5554,7 @@ func (x *ForceReleaseRequest) String() string {
 func (*ForceReleaseRequest) ProtoMessage() {}
 
 func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[61]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5264,7 +5567,7 @@ func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ForceReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ForceReleaseRequest) GetName() string {
@@ -5308,7 +5611,7 @@ type ForceReleaseResponse struct {
 
 func (x *ForceReleaseResponse) Reset() {
 	*x = ForceReleaseResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[62]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5320,7 +5623,7 @@ func (x *ForceReleaseResponse) String() string {
 func (*ForceReleaseResponse) ProtoMessage() {}
 
 func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[62]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5333,7 +5636,7 @@ func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ForceReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ForceReleaseResponse) GetMayBelieveUs() int64 {
@@ -5363,7 +5666,7 @@ type KillSessionRequest struct {
 
 func (x *KillSessionRequest) Reset() {
 	*x = KillSessionRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[63]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5375,7 +5678,7 @@ func (x *KillSessionRequest) String() string {
 func (*KillSessionRequest) ProtoMessage() {}
 
 func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[63]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5388,7 +5691,7 @@ func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionRequest.ProtoReflect.Descriptor instead.
 func (*KillSessionRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *KillSessionRequest) GetSession() uint64 {
@@ -5416,7 +5719,7 @@ type KillSessionResponse struct {
 
 func (x *KillSessionResponse) Reset() {
 	*x = KillSessionResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[64]
+	mi := &file_v2_ldlm_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5428,7 +5731,7 @@ func (x *KillSessionResponse) String() string {
 func (*KillSessionResponse) ProtoMessage() {}
 
 func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[64]
+	mi := &file_v2_ldlm_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5441,7 +5744,7 @@ func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionResponse.ProtoReflect.Descriptor instead.
 func (*KillSessionResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *KillSessionResponse) GetMayBelieveUs() int64 {
@@ -5464,7 +5767,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[65]
+	mi := &file_v2_ldlm_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5476,7 +5779,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[65]
+	mi := &file_v2_ldlm_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5489,7 +5792,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ResizeRequest) GetName() string {
@@ -5515,7 +5818,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[66]
+	mi := &file_v2_ldlm_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +5830,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[66]
+	mi := &file_v2_ldlm_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,7 +5843,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{69}
 }
 
 var File_v2_ldlm_proto protoreflect.FileDescriptor
@@ -5858,7 +6161,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\vSessionWait\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x06waiter\x18\x02 \x01(\v2\x0f.ldlm.v2.WaiterR\x06waiter\"\x15\n" +
-	"\x13ServerStatusRequest\"\x9c\x03\n" +
+	"\x13ServerStatusRequest\"\xff\x03\n" +
 	"\x14ServerStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
 	"\tuptime_us\x18\x02 \x01(\x03R\buptimeUs\x12*\n" +
@@ -5874,7 +6177,34 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\bsessions\x18\v \x01(\x04R\bsessions\x12\x1a\n" +
 	"\battached\x18\f \x01(\x04R\battached\x12\x14\n" +
 	"\x05token\x18\r \x01(\x04R\x05token\x12\x1a\n" +
-	"\bdraining\x18\x0e \x01(\bR\bdraining\"P\n" +
+	"\bdraining\x18\x0e \x01(\bR\bdraining\x12\"\n" +
+	"\rquiet_left_us\x18\x0f \x01(\x03R\vquietLeftUs\x12=\n" +
+	"\x0edata_directory\x18\x10 \x01(\v2\x16.ldlm.v2.DataDirectoryR\rdataDirectory\"\x90\x04\n" +
+	"\rDataDirectory\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x03 \x01(\x04R\tfreeBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x04R\n" +
+	"totalBytes\x12,\n" +
+	"\x12refuse_below_bytes\x18\x05 \x01(\x04R\x10refuseBelowBytes\x12/\n" +
+	"\x04room\x18\x06 \x01(\x0e2\x1b.ldlm.v2.DataDirectory.RoomR\x04room\x12\x1d\n" +
+	"\n" +
+	"last_entry\x18\a \x01(\x04R\tlastEntry\x12%\n" +
+	"\x0esnapshot_entry\x18\b \x01(\x04R\rsnapshotEntry\x12%\n" +
+	"\x0esnapshot_bytes\x18\t \x01(\x04R\rsnapshotBytes\x12(\n" +
+	"\x10snapshot_time_us\x18\n" +
+	" \x01(\x03R\x0esnapshotTimeUs\x12&\n" +
+	"\x0fslowest_sync_us\x18\v \x01(\x03R\rslowestSyncUs\x12(\n" +
+	"\x10sync_deadline_us\x18\f \x01(\x03R\x0esyncDeadlineUs\"M\n" +
+	"\x04Room\x12\x14\n" +
+	"\x10ROOM_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vROOM_ENOUGH\x10\x01\x12\x0f\n" +
+	"\vROOM_LITTLE\x10\x02\x12\r\n" +
+	"\tROOM_NONE\x10\x03\"\x15\n" +
+	"\x13SaveSnapshotRequest\"*\n" +
+	"\x14SaveSnapshotResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"P\n" +
 	"\fWatchRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
@@ -6000,7 +6330,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x19EVENT_TYPE_SESSION_CLOSED\x10\x0f\x12\x1e\n" +
 	"\x1aEVENT_TYPE_SESSION_EXPIRED\x10\x10\x12\x1d\n" +
 	"\x19EVENT_TYPE_SESSION_KILLED\x10\x11\x12\x1d\n" +
-	"\x19EVENT_TYPE_LEADER_CHANGED\x10\x122\xa9\t\n" +
+	"\x19EVENT_TYPE_LEADER_CHANGED\x10\x122\xf8\t\n" +
 	"\x04LDLM\x129\n" +
 	"\aSession\x12\x14.ldlm.v2.ClientFrame\x1a\x14.ldlm.v2.ServerFrame(\x010\x01\x12H\n" +
 	"\vOpenSession\x12\x1b.ldlm.v2.OpenSessionRequest\x1a\x1c.ldlm.v2.OpenSessionResponse\x12B\n" +
@@ -6020,7 +6350,8 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x05Watch\x12\x15.ldlm.v2.WatchRequest\x1a\x16.ldlm.v2.WatchResponse0\x01\x12K\n" +
 	"\fForceRelease\x12\x1c.ldlm.v2.ForceReleaseRequest\x1a\x1d.ldlm.v2.ForceReleaseResponse\x12H\n" +
 	"\vKillSession\x12\x1b.ldlm.v2.KillSessionRequest\x1a\x1c.ldlm.v2.KillSessionResponse\x129\n" +
-	"\x06Resize\x12\x16.ldlm.v2.ResizeRequest\x1a\x17.ldlm.v2.ResizeResponseB'Z%github.com/ldlm-io/ldlm/api/v2;ldlmv2b\x06proto3"
+	"\x06Resize\x12\x16.ldlm.v2.ResizeRequest\x1a\x17.ldlm.v2.ResizeResponse\x12M\n" +
+	"\fSaveSnapshot\x12\x1c.ldlm.v2.SaveSnapshotRequest\x1a\x1d.ldlm.v2.SaveSnapshotResponse0\x01B'Z%github.com/ldlm-io/ldlm/api/v2;ldlmv2b\x06proto3"
 
 var (
 	file_v2_ldlm_proto_rawDescOnce sync.Once
@@ -6034,8 +6365,8 @@ func file_v2_ldlm_proto_rawDescGZIP() []byte {
 	return file_v2_ldlm_proto_rawDescData
 }
 
-var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_v2_ldlm_proto_goTypes = []any{
 	(Code)(0),                    // 0: ldlm.v2.Code
 	(Ending)(0),                  // 1: ldlm.v2.Ending
@@ -6045,196 +6376,204 @@ var file_v2_ldlm_proto_goTypes = []any{
 	(LockState)(0),               // 5: ldlm.v2.LockState
 	(Storage)(0),                 // 6: ldlm.v2.Storage
 	(EventType)(0),               // 7: ldlm.v2.EventType
-	(*Status)(nil),               // 8: ldlm.v2.Status
-	(*Blocker)(nil),              // 9: ldlm.v2.Blocker
-	(*Holder)(nil),               // 10: ldlm.v2.Holder
-	(*ClientInfo)(nil),           // 11: ldlm.v2.ClientInfo
-	(*ClientFrame)(nil),          // 12: ldlm.v2.ClientFrame
-	(*ServerFrame)(nil),          // 13: ldlm.v2.ServerFrame
-	(*Hello)(nil),                // 14: ldlm.v2.Hello
-	(*Welcome)(nil),              // 15: ldlm.v2.Welcome
-	(*Alive)(nil),                // 16: ldlm.v2.Alive
-	(*SlotState)(nil),            // 17: ldlm.v2.SlotState
-	(*KeepAlive)(nil),            // 18: ldlm.v2.KeepAlive
-	(*Op)(nil),                   // 19: ldlm.v2.Op
-	(*Acquire)(nil),              // 20: ldlm.v2.Acquire
-	(*AcquireAll)(nil),           // 21: ldlm.v2.AcquireAll
-	(*Item)(nil),                 // 22: ldlm.v2.Item
-	(*Note)(nil),                 // 23: ldlm.v2.Note
-	(*Release)(nil),              // 24: ldlm.v2.Release
-	(*Renew)(nil),                // 25: ldlm.v2.Renew
-	(*Downgrade)(nil),            // 26: ldlm.v2.Downgrade
-	(*SetValue)(nil),             // 27: ldlm.v2.SetValue
-	(*Cancel)(nil),               // 28: ldlm.v2.Cancel
-	(*CloseSession)(nil),         // 29: ldlm.v2.CloseSession
-	(*Answer)(nil),               // 30: ldlm.v2.Answer
-	(*Lost)(nil),                 // 31: ldlm.v2.Lost
-	(*Leader)(nil),               // 32: ldlm.v2.Leader
-	(*GoAway)(nil),               // 33: ldlm.v2.GoAway
-	(*Caller)(nil),               // 34: ldlm.v2.Caller
-	(*OpenSessionRequest)(nil),   // 35: ldlm.v2.OpenSessionRequest
-	(*OpenSessionResponse)(nil),  // 36: ldlm.v2.OpenSessionResponse
-	(*KeepAliveRequest)(nil),     // 37: ldlm.v2.KeepAliveRequest
-	(*KeepAliveResponse)(nil),    // 38: ldlm.v2.KeepAliveResponse
-	(*CloseSessionRequest)(nil),  // 39: ldlm.v2.CloseSessionRequest
-	(*CloseSessionResponse)(nil), // 40: ldlm.v2.CloseSessionResponse
-	(*AcquireRequest)(nil),       // 41: ldlm.v2.AcquireRequest
-	(*AcquireResponse)(nil),      // 42: ldlm.v2.AcquireResponse
-	(*ReleaseRequest)(nil),       // 43: ldlm.v2.ReleaseRequest
-	(*ReleaseResponse)(nil),      // 44: ldlm.v2.ReleaseResponse
-	(*RenewRequest)(nil),         // 45: ldlm.v2.RenewRequest
-	(*RenewResponse)(nil),        // 46: ldlm.v2.RenewResponse
-	(*DowngradeRequest)(nil),     // 47: ldlm.v2.DowngradeRequest
-	(*DowngradeResponse)(nil),    // 48: ldlm.v2.DowngradeResponse
-	(*SetValueRequest)(nil),      // 49: ldlm.v2.SetValueRequest
-	(*SetValueResponse)(nil),     // 50: ldlm.v2.SetValueResponse
-	(*ListRequest)(nil),          // 51: ldlm.v2.ListRequest
-	(*ListResponse)(nil),         // 52: ldlm.v2.ListResponse
-	(*GetRequest)(nil),           // 53: ldlm.v2.GetRequest
-	(*GetResponse)(nil),          // 54: ldlm.v2.GetResponse
-	(*Lock)(nil),                 // 55: ldlm.v2.Lock
-	(*Waiter)(nil),               // 56: ldlm.v2.Waiter
-	(*ListSessionsRequest)(nil),  // 57: ldlm.v2.ListSessionsRequest
-	(*ListSessionsResponse)(nil), // 58: ldlm.v2.ListSessionsResponse
-	(*Session)(nil),              // 59: ldlm.v2.Session
-	(*GetSessionRequest)(nil),    // 60: ldlm.v2.GetSessionRequest
-	(*GetSessionResponse)(nil),   // 61: ldlm.v2.GetSessionResponse
-	(*SessionHold)(nil),          // 62: ldlm.v2.SessionHold
-	(*SessionWait)(nil),          // 63: ldlm.v2.SessionWait
-	(*ServerStatusRequest)(nil),  // 64: ldlm.v2.ServerStatusRequest
-	(*ServerStatusResponse)(nil), // 65: ldlm.v2.ServerStatusResponse
-	(*WatchRequest)(nil),         // 66: ldlm.v2.WatchRequest
-	(*WatchResponse)(nil),        // 67: ldlm.v2.WatchResponse
-	(*Event)(nil),                // 68: ldlm.v2.Event
-	(*ForceReleaseRequest)(nil),  // 69: ldlm.v2.ForceReleaseRequest
-	(*ForceReleaseResponse)(nil), // 70: ldlm.v2.ForceReleaseResponse
-	(*KillSessionRequest)(nil),   // 71: ldlm.v2.KillSessionRequest
-	(*KillSessionResponse)(nil),  // 72: ldlm.v2.KillSessionResponse
-	(*ResizeRequest)(nil),        // 73: ldlm.v2.ResizeRequest
-	(*ResizeResponse)(nil),       // 74: ldlm.v2.ResizeResponse
-	nil,                          // 75: ldlm.v2.Holder.LabelsEntry
-	nil,                          // 76: ldlm.v2.ClientInfo.LabelsEntry
-	nil,                          // 77: ldlm.v2.Note.LabelsEntry
+	(DataDirectory_Room)(0),      // 8: ldlm.v2.DataDirectory.Room
+	(*Status)(nil),               // 9: ldlm.v2.Status
+	(*Blocker)(nil),              // 10: ldlm.v2.Blocker
+	(*Holder)(nil),               // 11: ldlm.v2.Holder
+	(*ClientInfo)(nil),           // 12: ldlm.v2.ClientInfo
+	(*ClientFrame)(nil),          // 13: ldlm.v2.ClientFrame
+	(*ServerFrame)(nil),          // 14: ldlm.v2.ServerFrame
+	(*Hello)(nil),                // 15: ldlm.v2.Hello
+	(*Welcome)(nil),              // 16: ldlm.v2.Welcome
+	(*Alive)(nil),                // 17: ldlm.v2.Alive
+	(*SlotState)(nil),            // 18: ldlm.v2.SlotState
+	(*KeepAlive)(nil),            // 19: ldlm.v2.KeepAlive
+	(*Op)(nil),                   // 20: ldlm.v2.Op
+	(*Acquire)(nil),              // 21: ldlm.v2.Acquire
+	(*AcquireAll)(nil),           // 22: ldlm.v2.AcquireAll
+	(*Item)(nil),                 // 23: ldlm.v2.Item
+	(*Note)(nil),                 // 24: ldlm.v2.Note
+	(*Release)(nil),              // 25: ldlm.v2.Release
+	(*Renew)(nil),                // 26: ldlm.v2.Renew
+	(*Downgrade)(nil),            // 27: ldlm.v2.Downgrade
+	(*SetValue)(nil),             // 28: ldlm.v2.SetValue
+	(*Cancel)(nil),               // 29: ldlm.v2.Cancel
+	(*CloseSession)(nil),         // 30: ldlm.v2.CloseSession
+	(*Answer)(nil),               // 31: ldlm.v2.Answer
+	(*Lost)(nil),                 // 32: ldlm.v2.Lost
+	(*Leader)(nil),               // 33: ldlm.v2.Leader
+	(*GoAway)(nil),               // 34: ldlm.v2.GoAway
+	(*Caller)(nil),               // 35: ldlm.v2.Caller
+	(*OpenSessionRequest)(nil),   // 36: ldlm.v2.OpenSessionRequest
+	(*OpenSessionResponse)(nil),  // 37: ldlm.v2.OpenSessionResponse
+	(*KeepAliveRequest)(nil),     // 38: ldlm.v2.KeepAliveRequest
+	(*KeepAliveResponse)(nil),    // 39: ldlm.v2.KeepAliveResponse
+	(*CloseSessionRequest)(nil),  // 40: ldlm.v2.CloseSessionRequest
+	(*CloseSessionResponse)(nil), // 41: ldlm.v2.CloseSessionResponse
+	(*AcquireRequest)(nil),       // 42: ldlm.v2.AcquireRequest
+	(*AcquireResponse)(nil),      // 43: ldlm.v2.AcquireResponse
+	(*ReleaseRequest)(nil),       // 44: ldlm.v2.ReleaseRequest
+	(*ReleaseResponse)(nil),      // 45: ldlm.v2.ReleaseResponse
+	(*RenewRequest)(nil),         // 46: ldlm.v2.RenewRequest
+	(*RenewResponse)(nil),        // 47: ldlm.v2.RenewResponse
+	(*DowngradeRequest)(nil),     // 48: ldlm.v2.DowngradeRequest
+	(*DowngradeResponse)(nil),    // 49: ldlm.v2.DowngradeResponse
+	(*SetValueRequest)(nil),      // 50: ldlm.v2.SetValueRequest
+	(*SetValueResponse)(nil),     // 51: ldlm.v2.SetValueResponse
+	(*ListRequest)(nil),          // 52: ldlm.v2.ListRequest
+	(*ListResponse)(nil),         // 53: ldlm.v2.ListResponse
+	(*GetRequest)(nil),           // 54: ldlm.v2.GetRequest
+	(*GetResponse)(nil),          // 55: ldlm.v2.GetResponse
+	(*Lock)(nil),                 // 56: ldlm.v2.Lock
+	(*Waiter)(nil),               // 57: ldlm.v2.Waiter
+	(*ListSessionsRequest)(nil),  // 58: ldlm.v2.ListSessionsRequest
+	(*ListSessionsResponse)(nil), // 59: ldlm.v2.ListSessionsResponse
+	(*Session)(nil),              // 60: ldlm.v2.Session
+	(*GetSessionRequest)(nil),    // 61: ldlm.v2.GetSessionRequest
+	(*GetSessionResponse)(nil),   // 62: ldlm.v2.GetSessionResponse
+	(*SessionHold)(nil),          // 63: ldlm.v2.SessionHold
+	(*SessionWait)(nil),          // 64: ldlm.v2.SessionWait
+	(*ServerStatusRequest)(nil),  // 65: ldlm.v2.ServerStatusRequest
+	(*ServerStatusResponse)(nil), // 66: ldlm.v2.ServerStatusResponse
+	(*DataDirectory)(nil),        // 67: ldlm.v2.DataDirectory
+	(*SaveSnapshotRequest)(nil),  // 68: ldlm.v2.SaveSnapshotRequest
+	(*SaveSnapshotResponse)(nil), // 69: ldlm.v2.SaveSnapshotResponse
+	(*WatchRequest)(nil),         // 70: ldlm.v2.WatchRequest
+	(*WatchResponse)(nil),        // 71: ldlm.v2.WatchResponse
+	(*Event)(nil),                // 72: ldlm.v2.Event
+	(*ForceReleaseRequest)(nil),  // 73: ldlm.v2.ForceReleaseRequest
+	(*ForceReleaseResponse)(nil), // 74: ldlm.v2.ForceReleaseResponse
+	(*KillSessionRequest)(nil),   // 75: ldlm.v2.KillSessionRequest
+	(*KillSessionResponse)(nil),  // 76: ldlm.v2.KillSessionResponse
+	(*ResizeRequest)(nil),        // 77: ldlm.v2.ResizeRequest
+	(*ResizeResponse)(nil),       // 78: ldlm.v2.ResizeResponse
+	nil,                          // 79: ldlm.v2.Holder.LabelsEntry
+	nil,                          // 80: ldlm.v2.ClientInfo.LabelsEntry
+	nil,                          // 81: ldlm.v2.Note.LabelsEntry
 }
 var file_v2_ldlm_proto_depIdxs = []int32{
 	0,  // 0: ldlm.v2.Status.code:type_name -> ldlm.v2.Code
 	1,  // 1: ldlm.v2.Status.ending:type_name -> ldlm.v2.Ending
-	9,  // 2: ldlm.v2.Status.blocker:type_name -> ldlm.v2.Blocker
+	10, // 2: ldlm.v2.Status.blocker:type_name -> ldlm.v2.Blocker
 	3,  // 3: ldlm.v2.Status.ended:type_name -> ldlm.v2.EndReason
-	10, // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
-	11, // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
+	11, // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
+	12, // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
 	2,  // 6: ldlm.v2.Holder.mode:type_name -> ldlm.v2.Mode
-	75, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
-	76, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
-	14, // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
-	18, // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
-	19, // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
-	29, // 12: ldlm.v2.ClientFrame.close:type_name -> ldlm.v2.CloseSession
-	15, // 13: ldlm.v2.ServerFrame.welcome:type_name -> ldlm.v2.Welcome
-	16, // 14: ldlm.v2.ServerFrame.alive:type_name -> ldlm.v2.Alive
-	30, // 15: ldlm.v2.ServerFrame.answers:type_name -> ldlm.v2.Answer
-	31, // 16: ldlm.v2.ServerFrame.lost:type_name -> ldlm.v2.Lost
-	18, // 17: ldlm.v2.ServerFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
-	32, // 18: ldlm.v2.ServerFrame.leader:type_name -> ldlm.v2.Leader
-	33, // 19: ldlm.v2.ServerFrame.go_away:type_name -> ldlm.v2.GoAway
-	8,  // 20: ldlm.v2.ServerFrame.end:type_name -> ldlm.v2.Status
-	11, // 21: ldlm.v2.Hello.client:type_name -> ldlm.v2.ClientInfo
+	79, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
+	80, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
+	15, // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
+	19, // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
+	20, // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
+	30, // 12: ldlm.v2.ClientFrame.close:type_name -> ldlm.v2.CloseSession
+	16, // 13: ldlm.v2.ServerFrame.welcome:type_name -> ldlm.v2.Welcome
+	17, // 14: ldlm.v2.ServerFrame.alive:type_name -> ldlm.v2.Alive
+	31, // 15: ldlm.v2.ServerFrame.answers:type_name -> ldlm.v2.Answer
+	32, // 16: ldlm.v2.ServerFrame.lost:type_name -> ldlm.v2.Lost
+	19, // 17: ldlm.v2.ServerFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
+	33, // 18: ldlm.v2.ServerFrame.leader:type_name -> ldlm.v2.Leader
+	34, // 19: ldlm.v2.ServerFrame.go_away:type_name -> ldlm.v2.GoAway
+	9,  // 20: ldlm.v2.ServerFrame.end:type_name -> ldlm.v2.Status
+	12, // 21: ldlm.v2.Hello.client:type_name -> ldlm.v2.ClientInfo
 	4,  // 22: ldlm.v2.Hello.on_end_of_stream:type_name -> ldlm.v2.OnEndOfStream
-	32, // 23: ldlm.v2.Welcome.leader:type_name -> ldlm.v2.Leader
-	17, // 24: ldlm.v2.Alive.slots:type_name -> ldlm.v2.SlotState
-	20, // 25: ldlm.v2.Op.acquire:type_name -> ldlm.v2.Acquire
-	21, // 26: ldlm.v2.Op.acquire_all:type_name -> ldlm.v2.AcquireAll
-	24, // 27: ldlm.v2.Op.release:type_name -> ldlm.v2.Release
-	25, // 28: ldlm.v2.Op.renew:type_name -> ldlm.v2.Renew
-	26, // 29: ldlm.v2.Op.downgrade:type_name -> ldlm.v2.Downgrade
-	27, // 30: ldlm.v2.Op.set_value:type_name -> ldlm.v2.SetValue
-	28, // 31: ldlm.v2.Op.cancel:type_name -> ldlm.v2.Cancel
+	33, // 23: ldlm.v2.Welcome.leader:type_name -> ldlm.v2.Leader
+	18, // 24: ldlm.v2.Alive.slots:type_name -> ldlm.v2.SlotState
+	21, // 25: ldlm.v2.Op.acquire:type_name -> ldlm.v2.Acquire
+	22, // 26: ldlm.v2.Op.acquire_all:type_name -> ldlm.v2.AcquireAll
+	25, // 27: ldlm.v2.Op.release:type_name -> ldlm.v2.Release
+	26, // 28: ldlm.v2.Op.renew:type_name -> ldlm.v2.Renew
+	27, // 29: ldlm.v2.Op.downgrade:type_name -> ldlm.v2.Downgrade
+	28, // 30: ldlm.v2.Op.set_value:type_name -> ldlm.v2.SetValue
+	29, // 31: ldlm.v2.Op.cancel:type_name -> ldlm.v2.Cancel
 	2,  // 32: ldlm.v2.Acquire.mode:type_name -> ldlm.v2.Mode
-	23, // 33: ldlm.v2.Acquire.note:type_name -> ldlm.v2.Note
-	22, // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
-	23, // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
+	24, // 33: ldlm.v2.Acquire.note:type_name -> ldlm.v2.Note
+	23, // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
+	24, // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
 	2,  // 36: ldlm.v2.Item.mode:type_name -> ldlm.v2.Mode
-	77, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
+	81, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
 	0,  // 38: ldlm.v2.Answer.code:type_name -> ldlm.v2.Code
-	8,  // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
+	9,  // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
 	3,  // 40: ldlm.v2.Lost.reason:type_name -> ldlm.v2.EndReason
-	11, // 41: ldlm.v2.OpenSessionRequest.client:type_name -> ldlm.v2.ClientInfo
-	34, // 42: ldlm.v2.KeepAliveRequest.caller:type_name -> ldlm.v2.Caller
-	34, // 43: ldlm.v2.CloseSessionRequest.caller:type_name -> ldlm.v2.Caller
-	34, // 44: ldlm.v2.AcquireRequest.caller:type_name -> ldlm.v2.Caller
-	20, // 45: ldlm.v2.AcquireRequest.acquire:type_name -> ldlm.v2.Acquire
-	21, // 46: ldlm.v2.AcquireRequest.acquire_all:type_name -> ldlm.v2.AcquireAll
-	34, // 47: ldlm.v2.ReleaseRequest.caller:type_name -> ldlm.v2.Caller
-	24, // 48: ldlm.v2.ReleaseRequest.release:type_name -> ldlm.v2.Release
-	34, // 49: ldlm.v2.RenewRequest.caller:type_name -> ldlm.v2.Caller
-	25, // 50: ldlm.v2.RenewRequest.renew:type_name -> ldlm.v2.Renew
-	34, // 51: ldlm.v2.DowngradeRequest.caller:type_name -> ldlm.v2.Caller
-	26, // 52: ldlm.v2.DowngradeRequest.downgrade:type_name -> ldlm.v2.Downgrade
-	34, // 53: ldlm.v2.SetValueRequest.caller:type_name -> ldlm.v2.Caller
-	27, // 54: ldlm.v2.SetValueRequest.set_value:type_name -> ldlm.v2.SetValue
+	12, // 41: ldlm.v2.OpenSessionRequest.client:type_name -> ldlm.v2.ClientInfo
+	35, // 42: ldlm.v2.KeepAliveRequest.caller:type_name -> ldlm.v2.Caller
+	35, // 43: ldlm.v2.CloseSessionRequest.caller:type_name -> ldlm.v2.Caller
+	35, // 44: ldlm.v2.AcquireRequest.caller:type_name -> ldlm.v2.Caller
+	21, // 45: ldlm.v2.AcquireRequest.acquire:type_name -> ldlm.v2.Acquire
+	22, // 46: ldlm.v2.AcquireRequest.acquire_all:type_name -> ldlm.v2.AcquireAll
+	35, // 47: ldlm.v2.ReleaseRequest.caller:type_name -> ldlm.v2.Caller
+	25, // 48: ldlm.v2.ReleaseRequest.release:type_name -> ldlm.v2.Release
+	35, // 49: ldlm.v2.RenewRequest.caller:type_name -> ldlm.v2.Caller
+	26, // 50: ldlm.v2.RenewRequest.renew:type_name -> ldlm.v2.Renew
+	35, // 51: ldlm.v2.DowngradeRequest.caller:type_name -> ldlm.v2.Caller
+	27, // 52: ldlm.v2.DowngradeRequest.downgrade:type_name -> ldlm.v2.Downgrade
+	35, // 53: ldlm.v2.SetValueRequest.caller:type_name -> ldlm.v2.Caller
+	28, // 54: ldlm.v2.SetValueRequest.set_value:type_name -> ldlm.v2.SetValue
 	5,  // 55: ldlm.v2.ListRequest.state:type_name -> ldlm.v2.LockState
-	55, // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
-	55, // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
-	68, // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
-	10, // 59: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
-	56, // 60: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
-	11, // 61: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
+	56, // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
+	56, // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
+	72, // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
+	11, // 59: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
+	57, // 60: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
+	12, // 61: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
 	2,  // 62: ldlm.v2.Waiter.mode:type_name -> ldlm.v2.Mode
-	59, // 63: ldlm.v2.ListSessionsResponse.sessions:type_name -> ldlm.v2.Session
-	11, // 64: ldlm.v2.Session.client:type_name -> ldlm.v2.ClientInfo
-	59, // 65: ldlm.v2.GetSessionResponse.session:type_name -> ldlm.v2.Session
-	62, // 66: ldlm.v2.GetSessionResponse.holds:type_name -> ldlm.v2.SessionHold
-	63, // 67: ldlm.v2.GetSessionResponse.waits:type_name -> ldlm.v2.SessionWait
-	10, // 68: ldlm.v2.SessionHold.holder:type_name -> ldlm.v2.Holder
-	56, // 69: ldlm.v2.SessionWait.waiter:type_name -> ldlm.v2.Waiter
+	60, // 63: ldlm.v2.ListSessionsResponse.sessions:type_name -> ldlm.v2.Session
+	12, // 64: ldlm.v2.Session.client:type_name -> ldlm.v2.ClientInfo
+	60, // 65: ldlm.v2.GetSessionResponse.session:type_name -> ldlm.v2.Session
+	63, // 66: ldlm.v2.GetSessionResponse.holds:type_name -> ldlm.v2.SessionHold
+	64, // 67: ldlm.v2.GetSessionResponse.waits:type_name -> ldlm.v2.SessionWait
+	11, // 68: ldlm.v2.SessionHold.holder:type_name -> ldlm.v2.Holder
+	57, // 69: ldlm.v2.SessionWait.waiter:type_name -> ldlm.v2.Waiter
 	6,  // 70: ldlm.v2.ServerStatusResponse.storage:type_name -> ldlm.v2.Storage
-	32, // 71: ldlm.v2.ServerStatusResponse.leader:type_name -> ldlm.v2.Leader
-	68, // 72: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
-	7,  // 73: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
-	11, // 74: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
-	3,  // 75: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
-	2,  // 76: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
-	12, // 77: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
-	35, // 78: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
-	37, // 79: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
-	39, // 80: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
-	41, // 81: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
-	43, // 82: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
-	45, // 83: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
-	47, // 84: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
-	49, // 85: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
-	51, // 86: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
-	53, // 87: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
-	57, // 88: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
-	60, // 89: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
-	64, // 90: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
-	66, // 91: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
-	69, // 92: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
-	71, // 93: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
-	73, // 94: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
-	13, // 95: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
-	36, // 96: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
-	38, // 97: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
-	40, // 98: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
-	42, // 99: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
-	44, // 100: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
-	46, // 101: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
-	48, // 102: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
-	50, // 103: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
-	52, // 104: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
-	54, // 105: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
-	58, // 106: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
-	61, // 107: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
-	65, // 108: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
-	67, // 109: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
-	70, // 110: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
-	72, // 111: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
-	74, // 112: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
-	95, // [95:113] is the sub-list for method output_type
-	77, // [77:95] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	33, // 71: ldlm.v2.ServerStatusResponse.leader:type_name -> ldlm.v2.Leader
+	67, // 72: ldlm.v2.ServerStatusResponse.data_directory:type_name -> ldlm.v2.DataDirectory
+	8,  // 73: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
+	72, // 74: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
+	7,  // 75: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
+	12, // 76: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
+	3,  // 77: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
+	2,  // 78: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
+	13, // 79: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
+	36, // 80: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
+	38, // 81: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
+	40, // 82: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
+	42, // 83: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
+	44, // 84: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
+	46, // 85: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
+	48, // 86: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
+	50, // 87: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
+	52, // 88: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
+	54, // 89: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
+	58, // 90: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
+	61, // 91: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
+	65, // 92: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
+	70, // 93: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
+	73, // 94: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
+	75, // 95: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
+	77, // 96: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
+	68, // 97: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
+	14, // 98: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
+	37, // 99: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
+	39, // 100: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
+	41, // 101: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
+	43, // 102: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
+	45, // 103: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
+	47, // 104: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
+	49, // 105: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
+	51, // 106: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
+	53, // 107: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
+	55, // 108: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
+	59, // 109: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
+	62, // 110: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
+	66, // 111: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
+	71, // 112: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
+	74, // 113: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
+	76, // 114: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
+	78, // 115: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
+	69, // 116: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
+	98, // [98:117] is the sub-list for method output_type
+	79, // [79:98] is the sub-list for method input_type
+	79, // [79:79] is the sub-list for extension type_name
+	79, // [79:79] is the sub-list for extension extendee
+	0,  // [0:79] is the sub-list for field type_name
 }
 
 func init() { file_v2_ldlm_proto_init() }
@@ -6247,8 +6586,8 @@ func file_v2_ldlm_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v2_ldlm_proto_rawDesc), len(file_v2_ldlm_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   70,
+			NumEnums:      9,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

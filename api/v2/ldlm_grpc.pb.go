@@ -51,6 +51,7 @@ const (
 	LDLM_ForceRelease_FullMethodName = "/ldlm.v2.LDLM/ForceRelease"
 	LDLM_KillSession_FullMethodName  = "/ldlm.v2.LDLM/KillSession"
 	LDLM_Resize_FullMethodName       = "/ldlm.v2.LDLM/Resize"
+	LDLM_SaveSnapshot_FullMethodName = "/ldlm.v2.LDLM/SaveSnapshot"
 )
 
 // LDLMClient is the client API for LDLM service.
@@ -100,6 +101,10 @@ type LDLMClient interface {
 	KillSession(ctx context.Context, in *KillSessionRequest, opts ...grpc.CallOption) (*KillSessionResponse, error)
 	// Resize changes the size of a lock.
 	Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error)
+	// SaveSnapshot takes a snapshot of everything and streams its file. The file has
+	// the keys of all holds: whoever can read it can release every lock. A server
+	// that keeps everything in memory has none, and answers CODE_UNSUPPORTED.
+	SaveSnapshot(ctx context.Context, in *SaveSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SaveSnapshotResponse], error)
 }
 
 type lDLMClient struct {
@@ -302,6 +307,25 @@ func (c *lDLMClient) Resize(ctx context.Context, in *ResizeRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *lDLMClient) SaveSnapshot(ctx context.Context, in *SaveSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SaveSnapshotResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LDLM_ServiceDesc.Streams[2], LDLM_SaveSnapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SaveSnapshotRequest, SaveSnapshotResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LDLM_SaveSnapshotClient = grpc.ServerStreamingClient[SaveSnapshotResponse]
+
 // LDLMServer is the server API for LDLM service.
 // All implementations must embed UnimplementedLDLMServer
 // for forward compatibility.
@@ -349,6 +373,10 @@ type LDLMServer interface {
 	KillSession(context.Context, *KillSessionRequest) (*KillSessionResponse, error)
 	// Resize changes the size of a lock.
 	Resize(context.Context, *ResizeRequest) (*ResizeResponse, error)
+	// SaveSnapshot takes a snapshot of everything and streams its file. The file has
+	// the keys of all holds: whoever can read it can release every lock. A server
+	// that keeps everything in memory has none, and answers CODE_UNSUPPORTED.
+	SaveSnapshot(*SaveSnapshotRequest, grpc.ServerStreamingServer[SaveSnapshotResponse]) error
 	mustEmbedUnimplementedLDLMServer()
 }
 
@@ -412,6 +440,9 @@ func (UnimplementedLDLMServer) KillSession(context.Context, *KillSessionRequest)
 }
 func (UnimplementedLDLMServer) Resize(context.Context, *ResizeRequest) (*ResizeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resize not implemented")
+}
+func (UnimplementedLDLMServer) SaveSnapshot(*SaveSnapshotRequest, grpc.ServerStreamingServer[SaveSnapshotResponse]) error {
+	return status.Error(codes.Unimplemented, "method SaveSnapshot not implemented")
 }
 func (UnimplementedLDLMServer) mustEmbedUnimplementedLDLMServer() {}
 func (UnimplementedLDLMServer) testEmbeddedByValue()              {}
@@ -740,6 +771,17 @@ func _LDLM_Resize_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LDLM_SaveSnapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SaveSnapshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LDLMServer).SaveSnapshot(m, &grpc.GenericServerStream[SaveSnapshotRequest, SaveSnapshotResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LDLM_SaveSnapshotServer = grpc.ServerStreamingServer[SaveSnapshotResponse]
+
 // LDLM_ServiceDesc is the grpc.ServiceDesc for LDLM service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -822,6 +864,11 @@ var LDLM_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Watch",
 			Handler:       _LDLM_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SaveSnapshot",
+			Handler:       _LDLM_SaveSnapshot_Handler,
 			ServerStreams: true,
 		},
 	},

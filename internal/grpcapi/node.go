@@ -3,8 +3,10 @@ package grpcapi
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -40,6 +42,8 @@ type Node interface {
 	// Counts returns figures of the table, Token the token of the newest grant.
 	Counts() lock.Counts
 	Token() lock.Token
+	// QuietLeft is for how long nothing is granted yet.
+	QuietLeft() time.Duration
 	// Recent gives the newest events of a lock that are still known, at most so
 	// many, to each in their order.
 	Recent(name string, most int, each func(e *lock.Event, wall time.Time))
@@ -48,6 +52,15 @@ type Node interface {
 	// 0 for what happens from now on. The error wraps ErrReset if those events
 	// are gone.
 	Watch(name, prefix string, after uint64) (Watch, error)
+}
+
+// Directory is the data directory, if there is one. All methods are safe for
+// concurrent use.
+type Directory interface {
+	// Status says how it is.
+	Status() *ldlmv2.DataDirectory
+	// SaveSnapshot takes a snapshot and writes its file to w, which may be slow.
+	SaveSnapshot(ctx context.Context, w io.Writer) error
 }
 
 // Link is a connection of a session, as the node has it.

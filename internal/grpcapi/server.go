@@ -46,10 +46,10 @@ type Config struct {
 	NoClearOnDisconnect bool
 	// NoReflection turns reflection off.
 	NoReflection bool
-	// Version, Member and Storage are what the server says of itself. Default:
-	// nothing, and memory.
+	// Directory is the data directory. Default: everything is in memory.
+	Directory Directory
+	// Version and Member are what the server says of itself. Default: nothing.
 	Version, Member string
-	Storage         ldlmv2.Storage
 }
 
 // Limits of connections. Everything that a client can have many of has one.
@@ -91,7 +91,7 @@ type Server struct {
 	started       time.Time
 	version       string
 	member        string
-	storage       ldlmv2.Storage
+	directory     Directory // nil: in memory
 	grpc          *grpc.Server
 	health        *health.Server
 
@@ -121,8 +121,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		log: cfg.Logger, node: cfg.Node, conversations: cfg.Sessions, passwords: cfg.Passwords,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
-		started: time.Now(), version: cfg.Version, member: cfg.Member,
-		storage: cmp.Or(cfg.Storage, ldlmv2.Storage_STORAGE_MEMORY),
+		started: time.Now(), version: cfg.Version, member: cfg.Member, directory: cfg.Directory,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

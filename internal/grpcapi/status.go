@@ -2,11 +2,13 @@ package grpcapi
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -79,6 +81,8 @@ func (s *Server) failed(ctx context.Context, err error) error {
 		return status.FromContextError(ctx.Err()).Err()
 	case s.draining.Load() && how != unknown:
 		return errDraining
+	case errors.Is(err, journal.ErrDiskFull):
+		return unavailable(sessionapi.DiskFull)
 	case how == refused:
 		return unavailable("the server cannot serve now, nothing happened; try again")
 	default:

@@ -160,7 +160,8 @@ func (v *v2) GetSession(ctx context.Context, r *ldlmv2.GetSessionRequest) (*ldlm
 func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2.ServerStatusResponse, error) {
 	counts := v.node.Counts()
 	answer := &ldlmv2.ServerStatusResponse{
-		Version: v.version, UptimeUs: time.Since(v.started).Microseconds(), Storage: v.storage, Member: v.member,
+		Version: v.version, UptimeUs: time.Since(v.started).Microseconds(),
+		Storage: ldlmv2.Storage_STORAGE_MEMORY, Member: v.member, QuietLeftUs: v.node.QuietLeft().Microseconds(),
 		Locks: uint64(counts.Locks), Held: uint64(counts.Held), Contended: uint64(counts.Contended),
 		Holds: uint64(counts.Holds), Waiters: uint64(counts.Waiters),
 		Sessions: uint64(counts.Sessions), Attached: uint64(counts.Attached),
@@ -168,6 +169,9 @@ func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2
 	}
 	if v.conversations != nil {
 		answer.Leader = v.conversations.Leader()
+	}
+	if v.directory != nil {
+		answer.Storage, answer.DataDirectory = ldlmv2.Storage_STORAGE_DISK, v.directory.Status()
 	}
 	return answer, nil
 }

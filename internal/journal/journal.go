@@ -22,6 +22,10 @@ var (
 	ErrFatal = errors.New("fatal")
 )
 
+// ErrDiskFull is wrapped, beside [ErrRefused], by errors of an engine that has no
+// room to keep what was proposed. It ends when somebody makes room.
+var ErrDiskFull = errors.New("the disk of the data directory is nearly full")
+
 // Batch is what one proposal carries. The engine hands it to Apply as it is
 // where it was proposed, and encoded everywhere else.
 type Batch interface {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
@@ -117,6 +118,14 @@ func (n *Node) Token() lock.Token {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.table.Token()
+}
+
+// QuietLeft is for how long nothing is granted yet, after a restore. It may be a
+// moment old.
+func (n *Node) QuietLeft() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return timeOf(n.table.QuietLeft())
 }
 
 // catchUp returns once what was acknowledged before is in the table.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ldlm-io/ldlm/internal/archive"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
@@ -49,8 +50,12 @@ type Config struct {
 	// DataDir is the directory in which everything is kept. Default: everything is
 	// kept in memory.
 	DataDir string
+	// StateFile is a state file of version 1, whose locks are taken over when DataDir
+	// is new. It is only read. Default: none.
+	StateFile string
 	// RestartLease is what the holds of clients of the first protocol live for
-	// after the server has ended, if they are kept. Needed with DataDir.
+	// after the server has ended, if they are kept, and those in a state file when it
+	// is taken over. Needed with DataDir.
 	RestartLease time.Duration
 	// NoClearOnDisconnect leaves the holds of v1 connections when they end.
 	NoClearOnDisconnect bool
@@ -102,7 +107,7 @@ func Start(c Config) (*Server, error) {
 		grpc: grpcapi.New(grpcapi.Config{
 			Logger: c.Logger, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
 			KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
-			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version,
+			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
 		}),
 	}
 	s.looking, s.look = context.WithCancel(context.Background())
@@ -127,6 +132,12 @@ func openNode(c *Config) (*node.Node, *raftlog.Journal, error) {
 	if c.DataDir == "" {
 		n, err := node.Open(cfg, memory.Open)
 		return n, nil, err
+	}
+	if c.StateFile != "" {
+		t := archive.TakeOver{File: c.StateFile, To: archive.Target{Dir: c.DataDir}, Lease: c.RestartLease, Logger: c.Logger}
+		if err := t.Run(context.Background()); err != nil {
+			return nil, nil, err
+		}
 	}
 	cfg.RestartLease = c.RestartLease
 	var kept *raftlog.Journal

@@ -10,6 +10,7 @@ import (
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/clock"
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
@@ -268,6 +269,9 @@ func statusOfReceive(err error) *ldlmv2.Status {
 
 // statusOfError says how a command ended that came to no outcome.
 func statusOfError(err error) *ldlmv2.Status {
+	if errors.Is(err, journal.ErrDiskFull) {
+		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, DiskFull)
+	}
 	if errors.Is(err, ErrRefused) {
 		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "the server cannot serve now, nothing happened; ask again, here or elsewhere")
 	}

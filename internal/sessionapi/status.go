@@ -9,6 +9,10 @@ import (
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
+// DiskFull is what clients are told while the server has no room to keep what they
+// ask for. What they have stays theirs meanwhile: no time passes.
+const DiskFull = "the disk of the server's data directory is nearly full, and nothing that changes locks is done until there is room; nothing happened"
+
 // StatusOf says why an outcome is no success, for programs and for people; nil
 // if it is one, or if the request waits.
 func StatusOf(o *lock.Outcome) *ldlmv2.Status {
