@@ -139,7 +139,7 @@ var table = []row{
 	{
 		pkg: "internal/server",
 		own: []string{
-			"internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
+			"api/v2", "internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
 			"internal/journal/memory", "internal/journal/raftlog", "internal/journal", "internal/lock", "internal/archive",
 		},
 		values: []string{"internal/journal", "internal/lock"},
