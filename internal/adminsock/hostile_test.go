@@ -155,7 +155,7 @@ func TestCloseBreaksOff(t *testing.T) {
 	}
 	s := Start(Config{Socket: socket, Node: endless{}, Logger: slog.New(slog.DiscardHandler)})
 	for range maxConnections + 2 {
-		c, err := net.Dial("unix", socket.path)
+		c, err := net.Dial("unix", socket.listener.Path())
 		if err != nil {
 			t.Fatal(err)
 		}

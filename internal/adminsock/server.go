@@ -74,7 +74,7 @@ type Server struct {
 func Start(c Config) *Server {
 	s := &Server{socket: c.Socket, node: c.Node, log: c.Logger, operator: c.Operator, places: make(chan struct{}, maxConnections)}
 	s.ctx, s.end = context.WithCancel(context.Background())
-	s.log.Info("IPC server started", "socket", c.Socket.path)
+	s.log.Info("IPC server started", "socket", c.Socket.listener.Path())
 	s.tasks.Go(s.accept)
 	return s
 }
@@ -85,7 +85,7 @@ func (s *Server) Close() {
 	s.once.Do(func() {
 		s.log.Info("IPC server shutting down...")
 		s.end()
-		s.socket.close()
+		s.socket.Close()
 		s.tasks.Wait()
 		s.log.Info("IPC server shut down")
 	})

@@ -197,9 +197,21 @@ var table = []row{
 		why:     "certificates for tests",
 	},
 	{
-		pkg:   "internal/daemon",
-		later: true,
-		why:   "sd_notify, the order of draining, the audit log",
+		pkg: "internal/audit",
+		why: "who did what against whose will, as lines; whoever carries it out knows it and says so",
+	},
+	{
+		pkg: "internal/unixsock",
+		why: "sockets that are files; it does not know what is spoken on them",
+	},
+	{
+		pkg:     "internal/systemd",
+		modules: []string{sys},
+		why:     "what a service manager tells a process and is told; it does not know what the process does",
+	},
+	{
+		pkg: "internal/probe",
+		why: "whether a server lives and is ready, over HTTP; what that depends on is told by whoever knows",
 	},
 	{
 		pkg:     "internal/metrics",
@@ -229,7 +241,7 @@ var table = []row{
 	},
 	{
 		pkg:    "internal/adminsock",
-		own:    []string{"internal/lock"},
+		own:    []string{"internal/lock", "internal/unixsock", "internal/audit"},
 		values: []string{"internal/lock"},
 		why:    "as grpcapi, on the unix socket of ldlm-lock",
 	},

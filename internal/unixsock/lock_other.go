@@ -1,11 +1,14 @@
 //go:build !unix || solaris || illumos || aix
 
-package adminsock
+package unixsock
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+)
 
 // restrict does nothing: here a socket's file has its rights from its folder.
-func restrict(uintptr) {}
+func restrict(uintptr, fs.FileMode) {}
 
 // errLockBusy does not occur here.
 var errLockBusy = errors.New("locked")

@@ -1,17 +1,21 @@
 //go:build unix && !solaris && !illumos && !aix
 
-package adminsock
+package unixsock
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
 )
 
-// restrict takes rights from a socket before it has a file. Where that does not
+// lockMode are the rights of the file that is locked.
+const lockMode fs.FileMode = 0o600
+
+// restrict gives a socket its rights before it has a file. Where that does not
 // work it does nothing.
-func restrict(fd uintptr) { _ = syscall.Fchmod(int(fd), ownerOnly) }
+func restrict(fd uintptr, mode fs.FileMode) { _ = syscall.Fchmod(int(fd), uint32(mode)) }
 
 // lockPatience bounds how long the start of another server is waited for, and
 // lockPause lies between looks. Nobody has the lock for longer than a probe takes.
@@ -27,7 +31,7 @@ var errLockBusy = errors.New("another server has been about to start with this s
 // removes the file. The lock of a process that dies is free.
 func lockPath(path string) (unlock func(), err error) {
 	for end := time.Now().Add(lockPatience); ; {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, ownerOnly)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, lockMode)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,53 @@
+package audit
+
+import "time"
+
+// An Action is what was done. The words are what programs look for.
+type Action string
+
+// What is written down.
+const (
+	ForcedRelease  Action = "forced_release"
+	SessionKill    Action = "session_kill"
+	Resize         Action = "resize"
+	Unlock         Action = "unlock" // through the socket of ldlm-lock, by key or without
+	Refused        Action = "authentication_refused"
+	ConfigReload   Action = "config_reload"
+	LogLevelChange Action = "log_level_change"
+	Membership     Action = "membership"
+)
+
+// An Actor is who did it. Empty fields are not known.
+type Actor struct {
+	// Name is the principal; for certificates "certificate:" and its common
+	// name, for processes of this machine their user and number.
+	Name string `json:"name,omitempty"`
+	// Via is how the question came: native, grpc, rest, socket, signal.
+	Via string `json:"via"`
+	// Remote is where it came from.
+	Remote string `json:"remote,omitempty"`
+}
+
+// An Entry is a line. Numbers of 64 bits are text, as in every document for
+// programs.
+type Entry struct {
+	// Time is filled in when the entry is added.
+	Time   time.Time `json:"time"`
+	Action Action    `json:"action"`
+	Actor  Actor     `json:"actor"`
+	// Lock, Session and Token say what it was done to, where they apply.
+	Lock    string `json:"lock,omitempty"`
+	Session uint64 `json:"session,omitempty,string"`
+	Token   uint64 `json:"token,omitempty,string"`
+	// Reason is what the actor gave, or why a refusal was one.
+	Reason string `json:"reason,omitempty"`
+	// Error is why nothing came of it. Empty: it was done.
+	Error string `json:"error,omitempty"`
+	// Before and After are how things were, in the words of the action. Keys of
+	// locks and passwords are never among them.
+	Before any `json:"before,omitempty"`
+	After  any `json:"after,omitempty"`
+	// Suppressed is how many refusals like this one were not written down
+	// because there were too many at once.
+	Suppressed int `json:"suppressed,omitempty"`
+}
