@@ -23,6 +23,8 @@ func (n *Node) answer(b *batch, outcomes []lock.Outcome, index uint64) {
 			n.attached(b, c.Incarnation, &outcomes[i])
 		case *lock.Resume:
 			n.attached(b, c.Incarnation, &outcomes[i])
+		case *lock.Beat:
+			n.beaten(c, &outcomes[i])
 		}
 	}
 }

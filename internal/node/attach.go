@@ -37,6 +37,9 @@ func (n *Node) Resume(ctx context.Context, resume *lock.Resume) (*Link, lock.Out
 // It goes out behind a beat, so that the member does not end right afterwards
 // for not having beaten while nobody was attached.
 func (n *Node) attach(ctx context.Context, command func(lock.Incarnation) lock.Command) (*Link, lock.Outcome, error) {
+	if err := n.notYet(); err != nil {
+		return nil, lock.Outcome{}, err
+	}
 	inDoubt := false
 	for r := (retry{}); ; {
 		in, beat := n.beatNow()
@@ -98,12 +101,14 @@ func (n *Node) beatNow() (lock.Incarnation, *lock.Beat) {
 // nextBeat is called with mu held.
 func (n *Node) nextBeat() *lock.Beat {
 	n.beat++
+	n.lease.sendNow(n.beat)
 	return &lock.Beat{Incarnation: n.incarnation, Number: n.beat}
 }
 
 // join begins a new incarnation, unless somebody has since the one that the
-// caller knows. The data directory, if there is one, is this process's own, so
-// an earlier life is certainly over.
+// caller knows. Where nobody else could have taken this member's place, an earlier life is
+// certainly over; elsewhere a copy of this command may come late, and end that of
+// another process of the same name.
 func (n *Node) join(ctx context.Context, known lock.Incarnation) (lock.Outcome, error) {
 	select {
 	case n.joining <- struct{}{}:
@@ -114,12 +119,12 @@ func (n *Node) join(ctx context.Context, known lock.Incarnation) (lock.Outcome, 
 	if in := n.Incarnation(); in != known {
 		return lock.Outcome{Incarnation: in}, nil
 	}
-	o, err := n.ask(ctx, &lock.Join{Member: n.cfg.Member, SameDirectory: true})
+	o, err := n.ask(ctx, &lock.Join{Member: n.cfg.Member, SameDirectory: n.alone()})
 	if err != nil || o.Code != lock.OK {
 		return o, err
 	}
 	n.mu.Lock()
-	n.incarnation, n.beat = o.Incarnation, 0
+	n.incarnation, n.beat, n.lease = o.Incarnation, 0, memberLease{}
 	n.mu.Unlock()
 	level := slog.LevelInfo
 	if known != 0 {
@@ -148,11 +153,8 @@ func (n *Node) runBeater() {
 			return
 		}
 		for n.linked() {
-			_, beat := n.beatNow()
-			// Whatever its ending, the next beat comes in time; if the member has
-			// ended, Apply has ended all links.
-			_, _ = n.ask(n.ctx, beat)
 			t.Reset(n.cfg.BeatEvery)
+			n.beatOnce()
 			select {
 			case <-t.C:
 			case <-n.ctx.Done():

@@ -111,6 +111,9 @@ const cancelPatience = time.Second
 // Errors wrap journal.ErrRefused (nothing happened), journal.ErrUnknown,
 // ctx's error, or ErrClosed. What the table refuses is an outcome, not an error.
 func (n *Node) Call(ctx context.Context, c lock.Command) (lock.Outcome, error) {
+	if err := n.notYet(); err != nil {
+		return lock.Outcome{}, err
+	}
 	n.keys.fill([]lock.Command{c})
 	q := call{node: n, command: c, caller: callerOf(c)}
 	a, ok := c.(*lock.Acquire)

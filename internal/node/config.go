@@ -32,6 +32,19 @@ type Config struct {
 	// BeatEvery is how often the member renews its lease while a session is
 	// attached to it. The lease must be at least 2.24 times as long. Default 1 s.
 	BeatEvery time.Duration
+	// Shared says that the journal has other members, or may get some. The node then opens at
+	// once, and joins in the background when a majority can be reached; until
+	// then it refuses.
+	Shared bool
+	// SettleWithin is how long a beat may take to be carried out at most, if the members
+	// keep what they have: a write to the slowest disk, and the election of a leader. The lease
+	// of members must be 1.12 times as long as that and two beats. Default 0.
+	SettleWithin time.Duration
+	// Pulse is called about every PulseEvery by the loop that keeps the node's
+	// time, whenever it has been round; it must be quick. A node that is stuck is
+	// silent. Default: never.
+	Pulse      func()
+	PulseEvery time.Duration
 	// RestartLease is what holds of sessions that are to end with their
 	// connections get when the node opens on a table that has some, and at
 	// DisownBound: the end of a process is not that of its clients. It is for a
@@ -57,6 +70,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"StallLimit", &c.StallLimit, 500 * time.Millisecond},
 		{"BeatEvery", &c.BeatEvery, time.Second},
 		{"RestartLease", &c.RestartLease, 0},
+		{"SettleWithin", &c.SettleWithin, 0},
 	}
 	for _, s := range spans {
 		if *s.value < 0 {
@@ -83,9 +97,9 @@ func (c Config) withDefaults() (Config, error) {
 
 // checkLease makes sure that a member that beats in time keeps its lease.
 func (c *Config) checkLease(lease lock.Duration) error {
-	if beat := spanOf(c.BeatEvery); lease*100 < beat*224 {
-		return fmt.Errorf("node: the member lease of %v is shorter than 2.24 times BeatEvery, which is %v: "+
-			"raise Settings.MemberLease or lower BeatEvery", timeOf(lease), c.BeatEvery)
+	if least := 2*spanOf(c.BeatEvery) + spanOf(c.SettleWithin); lease*100 < least*112 {
+		return fmt.Errorf("node: the member lease of %v is shorter than 1.12 times two BeatEvery (%v) and SettleWithin (%v): "+
+			"raise Settings.MemberLease or lower them", timeOf(lease), c.BeatEvery, c.SettleWithin)
 	}
 	return nil
 }

@@ -44,9 +44,17 @@
 // not expire everybody when it wakes. The timekeeper looks often while there is
 // any deadline, and proposes an empty entry only when the next one is reached.
 //
+// # Other members
+//
+// A node with Config.Shared is one member of several, with one order for all. It lives
+// in the table by its beats, and answers for its clients' sessions only while it is
+// certain that the others have not given it up: less than a lease after the newest
+// beat that it has seen itself taken was sent. Before that ends the warden ends all links. A
+// member that is alone answers without looking: only its own journal could end
+// anything.
+//
 // # What it does not know
 //
-// Connections, frames, requests of any protocol; files; other members. What a
-// command means is the table's business. The node vouches for its clients'
-// sessions as the only voter does: only its own journal could end them.
+// Connections, frames, requests of any protocol; files; where other members are, and
+// how they are reached. What a command means is the table's business.
 package node

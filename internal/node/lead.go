@@ -13,8 +13,10 @@ import (
 // runLead waits for the lead, again and again, and does a leader's work while
 // it lasts.
 func (n *Node) runLead() {
+	p := newPulse(n.cfg.PulseEvery, n.cfg.Pulse)
+	defer p.stop()
 	for r := (retry{}); ; {
-		lead, err := n.journal.Lead(n.ctx)
+		lead, err := n.awaitLead(p)
 		switch {
 		case n.Err() != nil:
 			return
@@ -29,20 +31,29 @@ func (n *Node) runLead() {
 			continue
 		}
 		n.log.InfoContext(lead, "leading")
-		n.work(lead)
+		n.work(lead, p)
 		n.log.InfoContext(lead, "leading no more", "cause", context.Cause(lead))
 	}
 }
 
 // work returns when the lead, or the node, has ended.
-func (n *Node) work(lead context.Context) {
+func (n *Node) work(lead context.Context, p *pulse) {
+	select {
+	case <-n.begun: // nothing comes before the birth of the table
+	case <-lead.Done():
+		return
+	case <-n.ctx.Done():
+		return
+	}
 	n.announce(lead)
+	n.leading.set(true)
+	defer n.leading.set(false)
 	collected := make(chan struct{})
 	go func() {
 		defer close(collected)
 		n.collect(lead)
 	}()
-	n.keepTime(lead)
+	n.keepTime(lead, p)
 	<-collected
 }
 
@@ -61,11 +72,12 @@ func (n *Node) announce(lead context.Context) {
 
 // keepTime looks at the clock while there is any deadline, and lets time pass
 // in the table when the next one is reached.
-func (n *Node) keepTime(lead context.Context) {
+func (n *Node) keepTime(lead context.Context, p *pulse) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for r := (retry{}); lead.Err() == nil && n.Err() == nil; {
 		wait, bound := n.look()
+		p.round()
 		if bound && wait == 0 {
 			if err := n.propose(lead, newBatch()); err == nil {
 				r = retry{}
@@ -83,6 +95,8 @@ func (n *Node) keepTime(lead context.Context) {
 		select {
 		case <-ring:
 		case <-n.wakeTimekeeper:
+		case <-p.ticks():
+			p.due = true
 		case <-lead.Done():
 		case <-n.ctx.Done():
 		}

@@ -190,10 +190,14 @@ func (l *Link) Mute() {
 // mailbox when it returns; they must leave before the confirmation.
 func (l *Link) Confirm() (valid time.Duration, ok bool) {
 	n := l.node
+	alone := n.alone()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.links[l.session] != l || !n.table.Attached(l.session, l.number, l.incarnation) {
 		return 0, false
+	}
+	if !alone && n.lease.left() <= 0 {
+		return 0, false // the table may have given it to another one
 	}
 	return l.validFor, true
 }

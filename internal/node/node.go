@@ -23,7 +23,9 @@ type Node struct {
 	scribe  *scribe
 	clerk   *clerk
 	keys    *keySource
-	batches sync.Pool // of *batch with one command
+	// votesAlone reports whether nobody else could lead; nil if nobody ever can.
+	votesAlone func() bool
+	batches    sync.Pool // of *batch with one command
 	// idleWaiters is of *waiter that nobody tells anything.
 	idleWaiters sync.Pool
 
@@ -41,6 +43,12 @@ type Node struct {
 	// enough for everybody who needs it.
 	joining chan struct{}
 
+	// begun is closed when the member has joined, and clients may come.
+	begun chan struct{}
+
+	// leading guards itself.
+	leading leading
+
 	// mu is held for one Apply, or for one read of bounded size: nothing waits
 	// under it. Mailboxes, ring and clerk have mutexes of their own, taken
 	// inside this one. Guarded by it:
@@ -50,13 +58,15 @@ type Node struct {
 	links       map[lock.SessionNumber]*Link // live ones
 	waiters     map[requestName]*waiter      // chained through next
 	incarnation lock.Incarnation             // 0 before Join
-	beat        uint64                       // number of the newest beat
-	commands    []lock.Command               // scratch of Apply, empty between
+	lease       memberLease
+	beat        uint64         // number of the newest beat
+	commands    []lock.Command // scratch of Apply, empty between
 }
 
 // Open makes a node over the journal that open returns for the node's machine,
 // gives birth to the table if that is new, proposes the settings, joins as a
-// member, and starts the node's goroutines.
+// member, and starts the node's goroutines. With Config.Shared it does the first
+// three in the background, as soon as a majority can be reached.
 func Open(cfg Config, open func(journal.Machine) (journal.Journal, error)) (*Node, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -65,7 +75,7 @@ func Open(cfg Config, open func(journal.Machine) (journal.Journal, error)) (*Nod
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, herald: newHerald(cfg.EventBacklog), scribe: newScribe(cfg.Logger),
 		clerk: newClerk(), keys: &keySource{},
-		wakeTimekeeper: make(chan struct{}, 1), wakeBeater: make(chan struct{}, 1), joining: make(chan struct{}, 1),
+		wakeTimekeeper: make(chan struct{}, 1), wakeBeater: make(chan struct{}, 1), joining: make(chan struct{}, 1), begun: make(chan struct{}),
 		table: lock.New(), clock: clock{limit: cfg.StallLimit},
 		links: map[lock.SessionNumber]*Link{}, waiters: map[requestName]*waiter{},
 	}
@@ -74,7 +84,13 @@ func Open(cfg Config, open func(journal.Machine) (journal.Journal, error)) (*Nod
 		n.end(ErrClosed)
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
-	if err := n.begin(); err != nil {
+	if j, ok := n.journal.(interface{ VotesAlone() bool }); ok {
+		n.votesAlone = j.VotesAlone
+	}
+	if cfg.Shared {
+		n.tasks.Go(n.beginShared)
+		n.tasks.Go(n.runWarden)
+	} else if err := n.begin(); err != nil {
 		n.end(ErrClosed)
 		return nil, errors.Join(err, n.journal.Close())
 	}
@@ -93,12 +109,15 @@ func (n *Node) begin() error {
 	}
 	var commands []lock.Command
 	n.mu.Lock()
-	unborn := n.table.Hash() == lock.New().Hash()
+	unborn := n.table.Token() == 0 // nothing was granted, nor could it have been
 	n.mu.Unlock()
 	if unborn {
 		commands = append(commands, &lock.Birth{
 			Wall: uint64(max(0, time.Now().UnixMicro())), Quiet: spanOf(n.cfg.QuietStart),
-		}, &lock.Lead{Member: n.cfg.Member})
+		})
+		if !n.cfg.Shared {
+			commands = append(commands, &lock.Lead{Member: n.cfg.Member})
+		}
 	}
 	commands = append(commands, &lock.SetSettings{Settings: n.cfg.Settings})
 	b := newBatch(commands...)
@@ -114,15 +133,58 @@ func (n *Node) begin() error {
 	if err := n.cfg.checkLease(n.settings().MemberLease); err != nil {
 		return err
 	}
-	if err := n.DisownBound(n.ctx); err != nil {
-		return err
+	if n.alone() {
+		if err := n.DisownBound(n.ctx); err != nil {
+			return err
+		}
 	}
 	o, err := n.join(n.ctx, 0)
 	if err == nil && o.Code != lock.OK {
 		err = fmt.Errorf("the table refuses Member %q: code %d, field %d, limit %d", n.cfg.Member, o.Code, o.Field, o.Limit)
 	}
+	if err == nil {
+		close(n.begun)
+	}
 	return err
 }
+
+// beginShared begins as soon as there is a majority, and ends the node if the table
+// does not take what it is configured with.
+func (n *Node) beginShared() {
+	for r, told := (retry{}), false; ; {
+		err := n.begin()
+		switch {
+		case err == nil:
+			return
+		case n.Err() != nil:
+			return
+		case !errors.Is(err, journal.ErrRefused) && !errors.Is(err, journal.ErrUnknown):
+			n.broken(err)
+			return
+		case !told:
+			told = true
+			n.log.WarnContext(n.ctx, "This member waits for a majority of the members", "member", n.cfg.Member, "err", err)
+		}
+		if !r.pause(n.ctx, n) {
+			return
+		}
+	}
+}
+
+var errNotJoined = errors.New("this member has not joined the others yet: a majority of the members must run and reach each other")
+
+// notYet refuses what comes before the member has joined.
+func (n *Node) notYet() error {
+	select {
+	case <-n.begun:
+		return nil
+	default:
+		return refused(errNotJoined)
+	}
+}
+
+// Begun is closed when the member has joined and serves clients.
+func (n *Node) Begun() <-chan struct{} { return n.begun }
 
 // sourceOf names the part of the Config that a command of begin came from.
 func sourceOf(c lock.Command) string {

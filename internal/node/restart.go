@@ -8,7 +8,7 @@ import (
 )
 
 // DisownBound turns the holds of all sessions that are to end with their
-// connections into holds outside sessions, and ends those sessions; their waits are
+// connections to this member, or to any if it is alone, into holds outside sessions, and ends those sessions; their waits are
 // dropped first. The holds get Config.RestartLease, unless their own lease is
 // shorter, and can still be renewed and released with their keys. It is how a process goes, and
 // comes back, whose journal keeps what it has: neither its end nor its restart is
@@ -47,11 +47,12 @@ func (n *Node) DisownBound(ctx context.Context) error {
 // at the end.
 func (n *Node) disowns(after uint64, lease lock.Duration) (commands []lock.Command, next uint64) {
 	const page = 256
+	alone := n.alone()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	sessions, next := n.table.ListSessions(after, page)
 	for i := range sessions {
-		if s := &sessions[i]; s.Attached && s.OnEnd >= lock.OnEndAlways {
+		if s := &sessions[i]; s.Attached && s.OnEnd >= lock.OnEndAlways && (alone || s.Incarnation == n.incarnation) {
 			commands = append(commands, &lock.Disown{Session: s.Number, Lease: lease})
 		}
 	}
