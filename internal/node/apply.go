@@ -58,10 +58,7 @@ func (n *Node) attached(b *batch, in lock.Incarnation, o *lock.Outcome) {
 // link. That a request was taken over by a newer connection concerns Calls
 // only, since the older link has ended by then.
 func (n *Node) settle(s *lock.Settled, index uint64) {
-	name := requestName{
-		session: s.Session, slot: s.Slot, seq: s.Seq, id: s.RequestID, attach: s.Attach, attempt: s.Attempt,
-	}
-	if w := n.waiters[name]; w != nil {
+	if w := n.waiterOf(s); w != nil {
 		w.settle(&s.Outcome)
 		return
 	}
@@ -71,6 +68,17 @@ func (n *Node) settle(s *lock.Settled, index uint64) {
 	if l := n.links[s.Session]; l != nil {
 		l.put(Notice{Kind: Answer, Slot: s.Slot, Seq: s.Seq, Outcome: s.Outcome}, l.quietAt == index)
 	}
+}
+
+// waiterOf returns the Call that waits for a request, nil if none does. Of native
+// sessions none ever does, and very many requests can be settled at once.
+func (n *Node) waiterOf(s *lock.Settled) *waiter {
+	if len(n.waiters) == 0 {
+		return nil
+	}
+	return n.waiters[requestName{
+		session: s.Session, slot: s.Slot, seq: s.Seq, id: s.RequestID, attach: s.Attach, attempt: s.Attempt,
+	}]
 }
 
 // tell puts notices of what ended without the client's asking into the
