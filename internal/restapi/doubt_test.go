@@ -125,6 +125,33 @@ func TestUndelivered(t *testing.T) {
 	})
 }
 
+// got is what is wanted of an answer.
+type got struct {
+	status, version int
+	cookies         []*http.Cookie
+	body            string
+}
+
+// askOver posts a request over a transport.
+func askOver(t *testing.T, transport http.RoundTripper, path, cookie string, body io.Reader) got {
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost"+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Cookie", cookie)
+	r, err := (&http.Client{Transport: transport}).Do(q)
+	if err != nil {
+		t.Error(err)
+		return got{}
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return got{r.StatusCode, r.ProtoMajor, r.Cookies(), string(b)}
+}
+
 // TestHTTP2: many requests share a connection, and one that stalls holds up its
 // session alone.
 func TestHTTP2(t *testing.T) {
@@ -144,29 +171,7 @@ func TestHTTP2(t *testing.T) {
 			},
 		}
 		defer transport.CloseIdleConnections()
-		type got struct {
-			status, version int
-			cookies         []*http.Cookie
-			body            string
-		}
-		ask := func(path, cookie string, body io.Reader) got {
-			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost"+path, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			q.Header.Set("Cookie", cookie)
-			r, err := (&http.Client{Transport: transport}).Do(q)
-			if err != nil {
-				t.Error(err)
-				return got{}
-			}
-			defer r.Body.Close()
-			b, err := io.ReadAll(r.Body)
-			if err != nil {
-				t.Error(err)
-			}
-			return got{r.StatusCode, r.ProtoMajor, r.Cookies(), string(b)}
-		}
+		ask := func(path, cookie string, body io.Reader) got { return askOver(t, transport, path, cookie, body) }
 		session := func() string {
 			r := ask("/session", "", http.NoBody)
 			if r.version != 2 || r.status != http.StatusCreated || !r.cookies[0].Secure {
