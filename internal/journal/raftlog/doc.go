@@ -44,6 +44,12 @@
 // that is nearly full is no failure: writes are refused before it is full, with
 // [ErrDiskFull], and accepted again when there is room.
 //
+// # Proofs
+//
+// Tests kill a small life before every operation on a file, let every operation fail
+// or hang, flip bytes, cut files and tear writes, and expect the same acknowledged
+// state or a refusal with file and offset. LDLM_CRASH_SLOW=1 leaves no byte out.
+//
 // # What it does not know
 //
 // What a batch contains, what time it is, and who the clients are. Members find
