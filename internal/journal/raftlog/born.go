@@ -26,3 +26,15 @@ func Born(path string) (since time.Time, has bool, err error) {
 	}
 	return info.ModTime(), d.Born, nil
 }
+
+// Whose returns to which cluster and member a directory belongs; empty texts if it has
+// no data yet. It changes nothing and locks nothing.
+func Whose(path string) (cluster, member string, err error) {
+	_, has, err := Born(path)
+	if err != nil || !has {
+		return "", "", err
+	}
+	d := &directory{path: path}
+	err = d.readIdentity()
+	return d.Cluster, d.Member, err
+}

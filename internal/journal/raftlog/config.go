@@ -22,7 +22,9 @@ type Config struct {
 	// Logger gets a line for each change of state. Default: none.
 	Logger *slog.Logger
 
-	// Transport carries what members say to each other. Default: none, the
+	// Streams are the connections to other members. Default: none, the member is alone.
+	Streams Streams
+	// Transport, for tests, replaces them; it carries what members say to each other. Default: none, the
 	// member is alone. One that pipelines must have no more than one request in
 	// flight (raft.NetworkTransportConfig.MaxRPCsInFlight = 1), or a member that
 	// stalled is not served again.
@@ -111,7 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Member = "local"
 	}
 	timing, deadline, flying := alone(), 10*time.Second, 1
-	if c.Transport != nil {
+	if c.others() {
 		timing, deadline, flying = together(), 2500*time.Millisecond, 4
 	}
 	if c.Timing == (Timing{}) {
@@ -129,7 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.space = diskSpace
 	}
 	switch {
-	case c.Join && c.Transport == nil:
+	case c.Join && !c.others():
 		return c, errors.New("raftlog: a member that joins others needs a transport")
 	case c.WriteDeadline < 0 || c.SegmentBytes < 0 || c.MaxEntryBytes < 0 || c.MaxInFlight < 0 ||
 		c.SnapshotBytes < 0 || c.SnapshotEntries < 0 || c.RefuseFreeBytes < 0:
@@ -146,6 +148,9 @@ func orDefault[T comparable](v *T, or T) {
 		*v = or
 	}
 }
+
+// others reports whether there may be other members.
+func (c *Config) others() bool { return c.Transport != nil || c.Streams != nil }
 
 // raftConfig is the library's configuration.
 func (c *Config) raftConfig(notify chan<- bool, log *logWriter) *raft.Config {

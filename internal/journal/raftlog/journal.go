@@ -28,7 +28,8 @@ type Journal struct {
 	fsm       *fsm
 	queue     *queue
 	sent      *sent
-	alone     bool // there is no transport
+	alone     bool        // there is no transport
+	running   atomic.Bool // raft is set
 
 	// The goroutines: writing has the writer, finishing those that wait for raft's
 	// answers, tasks those that follow the lead and keep house, which stopped ends.

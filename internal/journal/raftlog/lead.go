@@ -141,11 +141,9 @@ func (j *Journal) finish(reason error) {
 func (j *Journal) failed(err error) {
 	j.finish(err)
 	j.queue.abandon(err)
-	if t, ok := j.cfg.Transport.(raft.WithClose); ok {
-		// Other members must not wait for this one. Closing may wait for what
-		// hangs in the disk.
-		go func() { _ = t.Close() }()
-	}
+	// Other members must not wait for this one. Closing may wait for what hangs in
+	// the disk.
+	go closeTransport(j.cfg.Transport)
 }
 
 // setFull begins or ends the time in which nothing is accepted. It is a time

@@ -41,6 +41,9 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 			err = failed // it says more than what the library made of it
 		}
 		j.stop()
+		if j.cfg.Streams != nil && j.cfg.Transport != nil {
+			closeTransport(j.cfg.Transport)
+		}
 		if j.store != nil {
 			j.store.close()
 		}
@@ -65,6 +68,9 @@ func (j *Journal) open() error {
 	j.snapshots = &snapshots{disk: j.disk, dir: dir.snapshotDir(), cluster: dir.Cluster}
 	if err := j.openLog(); err != nil {
 		return err
+	}
+	if j.cfg.Streams != nil {
+		j.cfg.Transport = j.newTransport()
 	}
 	if j.alone = j.cfg.Transport == nil; j.alone {
 		_, j.cfg.Transport = raft.NewInmemTransport(raft.ServerAddress(j.cfg.Member))
@@ -152,6 +158,7 @@ func (j *Journal) start() (err error) {
 	if j.raft, err = newRaft(rc, j); err != nil {
 		return fmt.Errorf("start from %s: %w", j.cfg.Dir, err)
 	}
+	j.running.Store(true)
 	j.disk.running.Store(true)
 	j.disk.onFail = j.failed
 	if err := j.disk.check(); err != nil {
