@@ -82,22 +82,17 @@ func (q *queue) add(p *proposal) error {
 	return nil
 }
 
-// withdraw takes a proposal back; false if it was taken.
+// withdraw takes a proposal back; false if it was taken. It stays in its place until
+// the writer comes to it: when the disk hangs, many may withdraw at once.
 func (q *queue) withdraw(p *proposal) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if p.taken {
 		return false
 	}
-	for i, w := range q.waiting {
-		if w == p {
-			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
-			q.bytes -= len(p.data)
-			p.taken = true
-			return true
-		}
-	}
-	return false
+	q.bytes -= len(p.data)
+	p.taken, p.data, p.batch = true, nil, nil
+	return true
 }
 
 // await waits until something waits and there is room for an entry; false says that
@@ -114,19 +109,25 @@ func (q *queue) await() bool {
 	return true
 }
 
-// take closes an entry: all that waits, as far as it fits. Nothing does if it was
-// withdrawn since.
+// take closes an entry: all that waits, as far as it fits. Nothing does if all of it
+// was withdrawn.
 func (q *queue) take() []*proposal {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, size := 0, 0
-	for n < len(q.waiting) && n < maxBatches && (n == 0 || size+len(q.waiting[n].data) <= q.maxBytes) {
-		size += len(q.waiting[n].data)
-		q.waiting[n].taken = true
-		n++
+	taken, seen, size := q.waiting[:0], 0, 0
+	for _, p := range q.waiting {
+		if len(taken) == maxBatches || len(taken) > 0 && size+len(p.data) > q.maxBytes {
+			break
+		}
+		seen++
+		if !p.taken {
+			p.taken = true
+			size += len(p.data)
+			taken = append(taken, p)
+		}
 	}
-	taken := q.waiting[:n:n]
-	q.waiting = q.waiting[n:]
+	taken = taken[:len(taken):len(taken)]
+	q.waiting = q.waiting[seen:]
 	if len(q.waiting) == 0 {
 		q.waiting = nil
 	}
