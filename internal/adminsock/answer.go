@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -68,21 +69,37 @@ func (s *Server) listGrants(w *replies, v *lock.LockView) error {
 }
 
 // unlock ends a grant: that of the key, or any one if there is no key.
-func (s *Server) unlock(name string, key *string) error {
+func (s *Server) unlock(by audit.Actor, name string, key *string) error {
 	ctx, stop := context.WithTimeout(s.ctx, patience)
 	defer stop()
+	e := audit.Entry{Action: audit.Unlock, Actor: by, Lock: name, Reason: "with its key"}
+	var err error
 	if key != nil {
 		// What is no key at all stays the zero key, which no hold has.
 		k, _ := parseKey(*key)
-		o, err := s.node.Call(ctx, &lock.Release{Hold: lock.Hold{Name: name, Key: k}})
-		return refusal(&o, err)
+		var o lock.Outcome
+		o, err = s.node.Call(ctx, &lock.Release{Hold: lock.Hold{Name: name, Key: k}})
+		err = refusal(&o, err)
+	} else {
+		err = s.force(ctx, &e)
 	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	s.audit.Add(e)
+	return err
+}
+
+// force ends the oldest grant of a name, and says in the entry whose it was.
+func (s *Server) force(ctx context.Context, e *audit.Entry) error {
+	e.Action, e.Reason = audit.ForcedRelease, reasonUnlock
 	for range maxUnlockAttempts {
-		token, err := s.oldest(ctx, name)
+		h, err := s.oldest(ctx, e.Lock)
 		if err != nil {
 			return err
 		}
-		o, err := s.node.Call(ctx, &lock.ForceRelease{Name: name, Token: token, Reason: reasonUnlock})
+		e.Token, e.Before = uint64(h.Token), audit.HoldOf(h)
+		o, err := s.node.Call(ctx, &lock.ForceRelease{Name: e.Lock, Token: h.Token, Reason: reasonUnlock})
 		if err != nil || o.Code != lock.TokenMoved {
 			return refusal(&o, err)
 		}
@@ -90,20 +107,20 @@ func (s *Server) unlock(name string, key *string) error {
 	return refuse(Failed, errors.New("its grants end faster than they can be unlocked: try again"))
 }
 
-// oldest returns the token of the oldest grant of a name. A lock that nobody
+// oldest returns the oldest grant of a name. A lock that nobody
 // holds counts as one that does not exist, as in the list.
-func (s *Server) oldest(ctx context.Context, name string) (lock.Token, error) {
+func (s *Server) oldest(ctx context.Context, name string) (*lock.HoldView, error) {
 	for after := lock.Token(0); ; {
 		holds, err := s.node.Holders(ctx, name, after, pageHolds)
 		switch {
 		case err != nil:
-			return 0, refuse(Failed, err)
+			return nil, refuse(Failed, err)
 		case len(holds) == 0:
-			return 0, refuse(NotFound, errors.New(textNotFound))
+			return nil, refuse(NotFound, errors.New(textNotFound))
 		}
 		for i := range holds {
 			if !holds[i].Delay {
-				return holds[i].Token, nil
+				return &holds[i], nil
 			}
 		}
 		after = holds[len(holds)-1].Token

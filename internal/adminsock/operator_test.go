@@ -7,17 +7,18 @@ import (
 	"testing"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
+	"github.com/ldlm-io/ldlm/internal/audit"
 )
 
 // operator keeps what it was asked for, and refuses one level.
 type operator struct{ asked []string }
 
-func (o *operator) Reload() error {
+func (o *operator) Reload(audit.Actor) error {
 	o.asked = append(o.asked, "reload")
 	return nil
 }
 
-func (o *operator) SetLogLevel(level string) error {
+func (o *operator) SetLogLevel(_ audit.Actor, level string) error {
 	o.asked = append(o.asked, level)
 	if level == "loud" {
 		return errors.New("no such level")

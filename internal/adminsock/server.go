@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -38,10 +39,12 @@ type Node interface {
 // Operator is what may be done with the running server itself. Its methods are
 // safe for concurrent use.
 type Operator interface {
-	// Reload reads the server's configuration again. If it fails nothing has changed.
-	Reload() error
-	// SetLogLevel logs from another level on, which is one of config's words.
-	SetLogLevel(level string) error
+	// Reload reads the server's configuration again, for somebody. If it fails
+	// nothing has changed.
+	Reload(by audit.Actor) error
+	// SetLogLevel logs from another level on, which is one of config's words, for
+	// somebody.
+	SetLogLevel(by audit.Actor, level string) error
 }
 
 // Config is what a server needs.
@@ -51,6 +54,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Operator may be nil: then nobody operates the server through the socket.
 	Operator Operator
+	// Audit is told what is unlocked. Default: nobody is.
+	Audit *audit.Log
 }
 
 // A Server answers at a socket. Make one with [Start].
@@ -59,6 +64,7 @@ type Server struct {
 	node     Node
 	log      *slog.Logger
 	operator Operator // nil: nobody
+	audit    *audit.Log
 
 	// ctx ends with the server, and with it what is under way.
 	ctx  context.Context
@@ -72,7 +78,7 @@ type Server struct {
 
 // Start answers at the socket, which belongs to the server from then on.
 func Start(c Config) *Server {
-	s := &Server{socket: c.Socket, node: c.Node, log: c.Logger, operator: c.Operator, places: make(chan struct{}, maxConnections)}
+	s := &Server{socket: c.Socket, node: c.Node, log: c.Logger, operator: c.Operator, audit: c.Audit, places: make(chan struct{}, maxConnections)}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.log.Info("IPC server started", "socket", c.Socket.listener.Path())
 	s.tasks.Go(s.accept)
@@ -159,24 +165,27 @@ func (s *Server) answer(w *replies, r *bufio.Reader) error {
 		return s.list(w)
 	case opUnlock:
 		s.log.Info("Handling IPC Unlock request", "lock", q.Name, "key", shortKey(q.Key))
-		return s.unlock(q.Name, q.Key)
+		return s.unlock(actor(w.conn), q.Name, q.Key)
 	default:
-		return s.operate(&q)
+		return s.operate(actor(w.conn), &q)
 	}
 }
 
+// actor is who asks on a connection.
+func actor(c net.Conn) audit.Actor { return audit.Actor{Name: peerName(c), Via: "socket"} }
+
 // operate does something with the server itself.
-func (s *Server) operate(q *request) error {
+func (s *Server) operate(by audit.Actor, q *request) error {
 	if s.operator == nil {
 		return refuse(Failed, errors.New("this server is not operated through its socket"))
 	}
 	var err error
 	if q.Op == opReload {
 		s.log.Info("Handling IPC Reload request")
-		err = s.operator.Reload()
+		err = s.operator.Reload(by)
 	} else {
 		s.log.Info("Handling IPC LogLevel request", "log_level", q.Level)
-		err = s.operator.SetLogLevel(q.Level)
+		err = s.operator.SetLogLevel(by, q.Level)
 	}
 	if err != nil {
 		return refuse(Failed, err)

@@ -1,6 +1,10 @@
 package audit
 
-import "time"
+import (
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
 
 // An Action is what was done. The words are what programs look for.
 type Action string
@@ -50,4 +54,57 @@ type Entry struct {
 	// Suppressed is how many refusals like this one were not written down
 	// because there were too many at once.
 	Suppressed int `json:"suppressed,omitempty"`
+}
+
+// A Hold is a lock in somebody's hands, as Before has it.
+type Hold struct {
+	Session uint64 `json:"session,omitempty,string"`
+	Token   uint64 `json:"token,string"`
+	Host    string `json:"host,omitempty"`
+	PID     int64  `json:"pid,omitempty"`
+	User    string `json:"user,omitempty"`
+	Program string `json:"program,omitempty"`
+	Remote  string `json:"remote,omitempty"`
+	Name    string `json:"principal,omitempty"`
+	// HeldMS is for how long, in milliseconds.
+	HeldMS int64  `json:"held_ms"`
+	Reason string `json:"reason,omitempty"` // its holder's
+}
+
+// HoldOf describes a hold.
+func HoldOf(v *lock.HoldView) Hold {
+	h := Hold{Session: uint64(v.Session), Token: uint64(v.Token), HeldMS: int64(v.Age / lock.Millisecond)}
+	if i := v.Info; i != nil {
+		h.Host, h.PID, h.User, h.Program, h.Remote, h.Name = i.Host, i.PID, i.User, i.Program, i.Remote, i.Principal
+	}
+	if v.Note != nil {
+		h.Reason = v.Note.Reason
+	}
+	return h
+}
+
+// A Client is who has a session, as Before has it.
+type Client struct {
+	Host    string `json:"host,omitempty"`
+	PID     int64  `json:"pid,omitempty"`
+	User    string `json:"user,omitempty"`
+	Program string `json:"program,omitempty"`
+	Remote  string `json:"remote,omitempty"`
+	Name    string `json:"principal,omitempty"`
+	Holds   int    `json:"holds"`
+	Waits   int    `json:"waits"`
+}
+
+// ClientOf describes who has a session.
+func ClientOf(v *lock.SessionView) Client {
+	c := Client{Holds: v.Holds, Waits: v.Waits}
+	if i := v.Info; i != nil {
+		c.Host, c.PID, c.User, c.Program, c.Remote, c.Name = i.Host, i.PID, i.User, i.Program, i.Remote, i.Principal
+	}
+	return c
+}
+
+// A Size is that of a lock, before or after.
+type Size struct {
+	Size uint32 `json:"size"`
 }

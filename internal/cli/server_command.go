@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
@@ -124,7 +125,7 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	for _, text := range binding.Strangers(p.environ()) {
 		c.Logger.Warn(text)
 	}
-	return waitServer(server, c.Logger, signals, hangups, r.Reload)
+	return waitServer(server, c.Logger, signals, hangups, func() error { return r.Reload(audit.Actor{Via: "signal"}) })
 }
 
 // openServer takes socket and ports, and starts a server on them. What it took

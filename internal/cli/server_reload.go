@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"slices"
 	"sync"
 
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
+	"github.com/ldlm-io/ldlm/internal/systemd"
 )
 
 // live are the settings that take effect while the server runs.
@@ -22,11 +25,15 @@ type reloader struct {
 	log       *slog.Logger
 	level     *slog.LevelVar
 	passwords auth.Passwords
+	audit     *audit.Log
+	manager   *systemd.Notifier
 
 	mu sync.Mutex // held for one change
 	// certificates are read again as well, though a change of their files is
 	// noticed anyhow; nil if there are none.
 	certificates *certs.Certificates
+	// present is the binding of what is in force; nil: that of the start.
+	present *config.Binding
 }
 
 // use says which certificates the server has, once it has any.
@@ -37,31 +44,52 @@ func (r *reloader) use(c *certs.Certificates) {
 }
 
 // SetLogLevel logs from another level on, until the configuration is read again.
-func (r *reloader) SetLogLevel(word string) error {
+func (r *reloader) SetLogLevel(by audit.Actor, word string) error {
 	var level config.Level
 	if err := level.Set(word); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.audit.Add(audit.Entry{Action: audit.LogLevelChange, Actor: by, Before: r.level.Level().String(), After: level.Level().String()})
 	r.level.Set(level.Level())
 	return nil
 }
 
 // Reload takes over what may change, or changes nothing and says why, in the log
-// too.
-func (r *reloader) Reload() error {
+// too. Its file of the audit log is opened again in either case.
+func (r *reloader) Reload(by audit.Actor) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.reload()
+	r.tellManager(systemd.Reloading()...)
+	defer r.tellManager(systemd.Ready)
+	r.audit.Reopen()
+	e := audit.Entry{Action: audit.ConfigReload, Actor: by}
+	changes, err := r.reload()
 	if err != nil {
 		r.log.Error("The configuration cannot be read again; nothing has changed", "error", err)
+		e.Error = err.Error()
 	}
+	if len(changes) > 0 {
+		before, after := map[string]string{}, map[string]string{}
+		for _, c := range changes {
+			before[c.Name], after[c.Name] = c.Before, c.After
+		}
+		e.Before, e.After = before, after
+	}
+	r.audit.Add(e)
 	return err
 }
 
-// reload is called with mu held.
-func (r *reloader) reload() error {
+// tellManager tells the service manager something, if there is one.
+func (r *reloader) tellManager(assignments ...string) {
+	if err := r.manager.Notify(assignments...); err != nil {
+		r.log.Warn("The service manager cannot be told", "error", err)
+	}
+}
+
+// reload returns what has changed since the last time. It is called with mu held.
+func (r *reloader) reload() ([]config.Change, error) {
 	var settings config.Server
 	now, err := r.binding.Reload(&settings, r.getenv)
 	var passwords []string
@@ -75,7 +103,7 @@ func (r *reloader) reload() error {
 		err = r.certificates.Reload()
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.level.Set(settings.LogLevel.Level())
 	r.passwords.Replace(passwords...)
@@ -84,5 +112,7 @@ func (r *reloader) reload() error {
 	if len(waiting) > 0 {
 		r.log.Warn("Some settings have changed that take effect at the next start", "settings", waiting)
 	}
-	return nil
+	last := cmp.Or(r.present, r.binding)
+	r.present = now
+	return last.Changes(now), nil
 }

@@ -131,8 +131,11 @@ func (g registrar) admit(ctx context.Context) error {
 // admit checks the password in a call's metadata.
 func (s *Server) admit(ctx context.Context) error {
 	err := s.checkPassword(ctx)
-	if errors.Is(err, errInvalid) {
+	switch {
+	case errors.Is(err, errInvalid):
 		s.refusedPassword(ctx)
+	case err != nil:
+		s.audit.Refuse(actorOf(ctx), "no password")
 	}
 	return err
 }
@@ -158,4 +161,5 @@ func (s *Server) refusedPassword(ctx context.Context) {
 		addr = c.remote()
 	}
 	s.log.Warn("Invalid password from client", "client_addr", addr)
+	s.audit.Refuse(actorOf(ctx), "wrong password")
 }

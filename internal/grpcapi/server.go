@@ -18,6 +18,7 @@ import (
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -27,6 +28,9 @@ type Config struct {
 	// Logger gets a line for each session and, at DEBUG, for each request.
 	// Default: none.
 	Logger *slog.Logger
+	// Audit is told what is done against somebody's will, and who is not let in.
+	// Default: nobody is.
+	Audit *audit.Log
 	// Node carries commands out. Needed.
 	Node Node
 	// Sessions holds conversations of the session protocol that come as gRPC
@@ -84,6 +88,7 @@ const (
 type Server struct {
 	// Constant once made.
 	log           *slog.Logger
+	audit         *audit.Log
 	node          Node
 	conversations Sessions
 	passwords     sessionapi.Passwords
@@ -119,7 +124,7 @@ type Server struct {
 // New makes a server. It serves when it is given a listener.
 func New(cfg Config) *Server {
 	s := &Server{
-		log: cfg.Logger, node: cfg.Node, conversations: cfg.Sessions, passwords: cfg.Passwords,
+		log: cfg.Logger, audit: cfg.Audit, node: cfg.Node, conversations: cfg.Sessions, passwords: cfg.Passwords,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
 		started: time.Now(), version: cfg.Version, member: cfg.Member, directory: cfg.Directory,
 	}
@@ -185,6 +190,20 @@ func (s *Server) register(cfg *Config) {
 // success, or the listener fails. It closes the listener.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
+// SetReady says by health whether the server is ready for clients, which changes
+// nothing else. After Drain it is not, whatever is said.
+func (s *Server) SetReady(ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining.Load():
+	case ready:
+		s.health.Resume()
+	default:
+		s.health.Shutdown()
+	}
+}
+
 // Drain begins the end. Health turns to not serving; nothing new is acquired;
 // calls that wait are answered Unavailable, those of the first protocol and those
 // that nobody can ask again after having been cancelled in the table. Releases
@@ -192,11 +211,11 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 // first protocol are not reported to the node: the server's end is not that of
 // its clients' sessions. There is no way back.
 func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.draining.Store(true)
 	s.health.Shutdown()
 	s.drain()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for x := range s.open {
 		x.slots.cancelWaiting()
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -191,9 +192,14 @@ func fitting[M proto.Message](list []M) []M {
 func (v *v2) ForceRelease(
 	ctx context.Context, r *ldlmv2.ForceReleaseRequest,
 ) (*ldlmv2.ForceReleaseResponse, error) {
+	e := audit.Entry{
+		Action: audit.ForcedRelease, Lock: r.GetName(), Token: r.GetToken(), Reason: r.GetReason(),
+		Before: v.holdBefore(ctx, r.GetName(), r.GetToken()),
+	}
 	o, err := v.call(ctx, &lock.ForceRelease{
 		Name: r.GetName(), Token: lock.Token(r.GetToken()), Reason: r.GetReason(), Wait: r.GetWait(),
 	})
+	v.note(ctx, e, err)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +212,11 @@ func (v *v2) ForceRelease(
 func (v *v2) KillSession(
 	ctx context.Context, r *ldlmv2.KillSessionRequest,
 ) (*ldlmv2.KillSessionResponse, error) {
+	e := audit.Entry{
+		Action: audit.SessionKill, Session: r.GetSession(), Reason: r.GetReason(), Before: v.sessionBefore(ctx, r.GetSession()),
+	}
 	o, err := v.call(ctx, &lock.Kill{Session: lock.SessionNumber(r.GetSession()), Reason: r.GetReason()})
+	v.note(ctx, e, err)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +227,12 @@ func (v *v2) KillSession(
 
 // Resize changes the size of a lock.
 func (v *v2) Resize(ctx context.Context, r *ldlmv2.ResizeRequest) (*ldlmv2.ResizeResponse, error) {
-	if _, err := v.call(ctx, &lock.Resize{Name: r.GetName(), Size: r.GetSize()}); err != nil {
+	e := audit.Entry{
+		Action: audit.Resize, Lock: r.GetName(), Before: v.sizeBefore(ctx, r.GetName()), After: audit.Size{Size: r.GetSize()},
+	}
+	_, err := v.call(ctx, &lock.Resize{Name: r.GetName(), Size: r.GetSize()})
+	v.note(ctx, e, err)
+	if err != nil {
 		return nil, err
 	}
 	v.force(ctx, "Lock resized", slog.String("lock", r.GetName()), slog.Uint64("size", uint64(r.GetSize())))

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/probe"
 )
 
 // request is one request on its way to its reply.
@@ -19,6 +21,11 @@ type request struct {
 
 // handle answers a request.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	if s.probes != nil && probe.Is(r.URL.Path) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writePatience)) // those of tests may have none
+		s.probes.ServeHTTP(w, r)
+		return
+	}
 	if !s.begin() {
 		w.Header().Set("Connection", "close")
 		_ = unavailable(msgStopping).write(w) // it closes, delivered or not
@@ -76,6 +83,11 @@ func (q *request) admit() *reply {
 	if given {
 		q.server.log.Warn("Invalid password from client", "client_addr", q.RemoteAddr)
 	}
+	why := "no password"
+	if given {
+		why = "wrong password"
+	}
+	q.server.audit.Refuse(audit.Actor{Via: transportName, Remote: q.RemoteAddr}, why)
 	return &reply{status: http.StatusUnauthorized, authenticate: `Basic realm="Restricted"`}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -37,6 +38,11 @@ type Config struct {
 	// Logger gets a line for each session and, at DEBUG, for each request.
 	// Default: none.
 	Logger *slog.Logger
+	// Audit is told who is not let in. Default: nobody is.
+	Audit *audit.Log
+	// Probes answers what asks whether the server lives and is ready, without a
+	// password or a session. Default: nobody does.
+	Probes http.Handler
 	// Node carries commands out. Needed.
 	Node Node
 	// Passwords say who may come in. Default: everybody.
@@ -94,6 +100,8 @@ const (
 type Server struct {
 	// Constant once made.
 	log       *slog.Logger
+	audit     *audit.Log
+	probes    http.Handler // nil: none
 	node      Node
 	passwords Passwords
 	timeout   time.Duration
@@ -122,7 +130,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	const defaultMaxConnections = 8192
 	s := &Server{
-		log: cfg.Logger, node: cfg.Node, passwords: cfg.Passwords,
+		log: cfg.Logger, audit: cfg.Audit, probes: cfg.Probes, node: cfg.Node, passwords: cfg.Passwords,
 		timeout: min(max(cmp.Or(cfg.SessionTimeout, 10*time.Minute), time.Microsecond), longestTimeout),
 		origins: http.NewCrossOriginProtection(), secure: cfg.TLS != nil,
 		turns:       turns{taken: map[lock.SecretHash]*turn{}},

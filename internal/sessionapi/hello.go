@@ -8,6 +8,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/clock"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/wire"
@@ -63,6 +64,9 @@ func (c *conversation) awaitHello() error {
 // Nothing is asked of the node before it is clear who asks, in which version.
 func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Status, error) {
 	if s := c.server.checkHello(h); s != nil {
+		if s.GetCode() == ldlmv2.Code_CODE_UNAUTHENTICATED {
+			c.noteRefusal(h.GetCredential())
+		}
 		return s, errorOf(s)
 	}
 	ctx, cancel := context.WithTimeout(ctx, attachPatience)
@@ -87,6 +91,19 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	c.log.Info("session attached", "resumed", o.Alive != nil, "ttl", c.ttl)
 	c.sendWelcome(h, leader, &o)
 	return nil, nil
+}
+
+// noteRefusal notes that a client was not let in.
+func (c *conversation) noteRefusal(credential string) {
+	why := "wrong password"
+	if credential == "" {
+		why = "no password"
+	}
+	via := c.carrier.Transport()
+	if via == (plain{}).Transport() {
+		via = "native"
+	}
+	c.server.config.Audit.Refuse(audit.Actor{Via: via, Remote: c.carrier.Remote()}, why)
 }
 
 // checkHello says what is wrong with hello, nil if it is good.

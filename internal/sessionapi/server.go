@@ -11,6 +11,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
@@ -19,6 +20,8 @@ import (
 type Config struct {
 	// Logger gets a line for each session that begins or ends here. Default: none.
 	Logger *slog.Logger
+	// Audit is told who is not let in. Default: nobody is.
+	Audit *audit.Log
 	// Node carries commands out. Needed.
 	Node Node
 	// Passwords says who may come in. Default: everybody.
