@@ -81,21 +81,22 @@ func (f *clientFlags) awaitServer(ctx context.Context, c *ldlm.Client) error {
 	const every = 100 * time.Millisecond
 	pause := time.NewTicker(every)
 	defer pause.Stop()
+	last := ""
 	for {
 		s, err := c.Admin().Status(ctx)
 		switch {
 		case err == nil && !s.Draining:
 			f.note("%s answers", f.connection.Address)
 			return nil
-		case err != nil && !errors.Is(err, ldlm.ErrUnavailable):
+		case err == nil:
+			last = "it is on its way out"
+		case errors.Is(err, ldlm.ErrUnavailable), ctx.Err() != nil && last == "":
+			last = withoutPackage(err)
+		case ctx.Err() == nil:
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			last := "it is on its way out"
-			if err != nil {
-				last = withoutPackage(err)
-			}
 			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
 		case <-pause.C:
 		}
