@@ -38,12 +38,12 @@ func guardian() []string {
 	return []string{path, guardCommand}
 }
 
-// startChild starts a command with this process's streams.
-func startChild(p *Process, path string, argv, environment []string, mark string) (*supervise.Process, error) {
-	return supervise.Start(supervise.Config{
+// childConfig says how to run a command with this process's streams.
+func childConfig(p *Process, path string, argv, environment []string, mark string) supervise.Config {
+	return supervise.Config{
 		Path: path, Args: argv, Env: environment, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr,
 		Foreground: p.Foreground, Mark: mark, Guardian: p.Guardian,
-	})
+	}
 }
 
 // passOn gives a child a signal that this process got, unless a terminal has given

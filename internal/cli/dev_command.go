@@ -111,7 +111,7 @@ func (d *dev) runAround(p *Process, path string, command []string) error {
 	if d.socket != nil {
 		mark = "LDLM_IPC_SOCKET_FILE=" + d.path
 	}
-	c, err := startChild(p, path, command, d.environment(p), mark)
+	c, err := supervise.Start(childConfig(p, path, command, d.environment(p), mark))
 	if err != nil {
 		return cannotRun(err)
 	}

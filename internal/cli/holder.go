@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/supervise"
@@ -99,7 +100,9 @@ func (h *holder) start(lock *ldlm.Lock) (*supervise.Process, error) {
 		"LDLM_LOCK_NAME="+strings.Join(lock.Names(), "\n"), key,
 		"LDLM_FENCING_TOKEN="+strconv.FormatUint(lock.Token(), 10),
 		"LDLM_ADDRESS="+h.connection.Address)
-	c, err := startChild(h.p, h.path, h.argv(h.p), environment, key)
+	config := childConfig(h.p, h.path, h.argv(h.p), environment, key)
+	config.Terminate, config.Kill = h.permit(lock)
+	c, err := supervise.Start(config)
 	if err != nil {
 		return nil, cannotRun(err)
 	}
@@ -107,6 +110,21 @@ func (h *holder) start(lock *ldlm.Lock) (*supervise.Process, error) {
 		h.remarks.warn("no guardian: if ldlm is killed, what the command has started may go on (%v)", c.Unguarded)
 	}
 	return c, nil
+}
+
+// permit is for how long a command may run that was not started yet, if this
+// process is stopped as soon as it has started it. 0 is for ever.
+func (h *holder) permit(lock *ldlm.Lock) (terminate, kill time.Duration) {
+	at, left := h.bounds(), max(0, time.Until(lock.Deadline()))
+	terminate, kill = max(1, left-at.term+at.kill/2), max(1, left-at.kill/2)
+	switch h.onLost {
+	case onLostWarn:
+		return 0, 0
+	case onLostTerm:
+		return terminate, 0
+	default:
+		return terminate, kill
+	}
 }
 
 // dropped are the variables that the command does not get.

@@ -15,13 +15,13 @@ import (
 
 // family is a command with a child of its own that ignores every request to end.
 const family = `sh -c 'trap "" TERM INT HUP QUIT; echo grandchild $$; while :; do sleep 1000; done' &
-echo child $$; trap "exit 7" TERM; wait`
+echo parent $$; trap "exit 7" TERM; wait`
 
 // startFamily runs a lock around a family and returns its processes.
 func startFamily(t *testing.T, address string, args ...string) (c *child, parent, grandchild int) {
 	t.Helper()
 	c = run(t, address, nil, append(append([]string{"lock", "x"}, args...), "--", "sh", "-c", family)...)
-	return c, c.stdout.number(t, "child"), c.stdout.number(t, "grandchild")
+	return c, c.stdout.number(t, "parent"), c.stdout.number(t, "grandchild")
 }
 
 // kill -9 of ldlm leaves nothing of the command behind, also not what the command

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ldlm-io/ldlm"
 )
@@ -105,6 +106,24 @@ func TestLockInterruptedWhileWaiting(t *testing.T) {
 	holder.signal(t, syscall.SIGINT)
 	if info := lockState(t, address, "x"); info.HolderCount != 0 {
 		t.Errorf("%d holders are left", info.HolderCount)
+	}
+}
+
+// Whenever ^C comes, nothing stays locked, waiting or running.
+func TestLockInterruptedAtAnyMoment(t *testing.T) {
+	address := devAddress(t)
+	const moments, step = 40, time.Millisecond
+	for i := range moments {
+		c := run(t, address, nil, "lock", "x", "--", "sleep", "1000")
+		<-time.After(time.Duration(i) * step)
+		c.send(t, syscall.SIGINT)
+		code := c.end(t)
+		if w := c.ProcessState.Sys().(syscall.WaitStatus); code != 130 && w.Signal() != syscall.SIGINT {
+			t.Errorf("after %s: code %d, stderr %q", time.Duration(i)*step, code, c.stderr)
+		}
+		if info := lockState(t, address, "x"); info.HolderCount != 0 || info.WaiterCount != 0 {
+			t.Fatalf("after %s: %d holders and %d waiters are left", time.Duration(i)*step, info.HolderCount, info.WaiterCount)
+		}
 	}
 }
 

@@ -148,7 +148,7 @@ func TestTerminalNothingOutlivesAKilledLock(t *testing.T) {
 	address := devAddress(t)
 	c, term := onTerminal(t, address, "", "lock", "x", "--", "sh", "-c", family)
 	plain := term.plain()
-	parent, grandchild := plain.number(t, "child"), plain.number(t, "grandchild")
+	parent, grandchild := plain.number(t, "parent"), plain.number(t, "grandchild")
 	c.send(t, syscall.SIGKILL)
 	awaitEnd(t, parent)
 	awaitEnd(t, grandchild)

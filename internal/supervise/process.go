@@ -29,6 +29,9 @@ type Config struct {
 	// Guardian is a command that calls [Guard]; empty for none. Only Linux has
 	// guardians.
 	Guardian []string
+	// Terminate and Kill are the first permit, for a guardian that nobody gets to
+	// tell more: see [Process.Permit]. 0 is never.
+	Terminate, Kill time.Duration
 }
 
 // Process is a child that was started. Its methods are safe for concurrent use.
@@ -53,6 +56,7 @@ func Start(c Config) (*Process, error) {
 	// This process may be killed right after the child was started: until the
 	// guardian knows its number it knows it by its mark.
 	p.guardian.watch(&p.group)
+	p.guardian.permit(unlessZero(c.Terminate), unlessZero(c.Kill))
 	cmd := &exec.Cmd{
 		Path: c.Path, Args: c.Args, Env: c.Env, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
 		SysProcAttr: attributes(c.Foreground), WaitDelay: outputPatience,
@@ -65,6 +69,14 @@ func Start(c Config) (*Process, error) {
 	}
 	p.guardian.watch(&p.group)
 	return p, nil
+}
+
+// unlessZero makes 0 never.
+func unlessZero(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // run starts the child and waits for its end. The kernel ties the child's life to
