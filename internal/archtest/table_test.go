@@ -293,6 +293,13 @@ var table = []row{
 		why:     "the only one that knows the Raft library and its stores",
 	},
 	{
+		pkg:     "internal/journal/raftlog/raftlogtest",
+		own:     []string{"internal/journal", "internal/journal/raftlog"},
+		modules: []string{raft},
+		testing: true,
+		why:     "a network in memory for journals of several members",
+	},
+	{
 		pkg:     "internal/journal/journaltest",
 		own:     []string{"internal/journal"},
 		testing: true,
