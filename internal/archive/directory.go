@@ -117,3 +117,6 @@ func (r *reading) tellState() error {
 		return fmt.Sprintf("state after entry %d\n%s", r.info.Entry, indented(words))
 	}})
 }
+
+// ErrInUse says that a server runs over the directory.
+var ErrInUse = raftlog.ErrInUse

@@ -100,6 +100,31 @@ func statusDocument(s ldlm.ServerStatus, address string) document.Status {
 		d.Storage = "disk"
 	}
 	d.Uptime, d.UptimeMS = document.Span(s.Uptime)
+	if s.QuietLeft > 0 {
+		d.Quiet, d.QuietMS = document.Span(s.QuietLeft)
+	}
+	d.Directory = directoryDocument(s.DataDirectory)
+	return d
+}
+
+// directoryDocument returns nil if there is no directory.
+func directoryDocument(s *ldlm.DataDirectory) *document.Directory {
+	if s == nil {
+		return nil
+	}
+	d := &document.Directory{
+		Path: s.Path, Bytes: s.Bytes, FreeBytes: s.FreeBytes, TotalBytes: s.TotalBytes, RefuseBelowBytes: s.RefuseBelow,
+		State: map[ldlm.Room]string{
+			ldlm.RoomEnough: document.OK, ldlm.RoomLittle: document.NearlyFull, ldlm.RoomNone: document.Refusing,
+		}[s.Room],
+		LastEntry: document.NumberOf(s.LastEntry), SnapshotEntry: document.NumberOf(s.SnapshotEntry), SnapshotBytes: s.SnapshotBytes,
+	}
+	if !s.SnapshotTime.IsZero() {
+		taken := document.Time(s.SnapshotTime)
+		d.SnapshotTime = &taken
+	}
+	d.SlowestSync, d.SlowestSyncMS = document.Span(s.SlowestSync)
+	d.SyncDeadline, d.SyncDeadlineMS = document.Span(s.SyncDeadline)
 	return d
 }
 

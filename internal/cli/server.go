@@ -76,6 +76,7 @@ func serverConfig(c *ServerConfig) server.Config {
 		KeepaliveTimeout:    max(c.Settings.KeepaliveTimeout, 0),
 		NoClearOnDisconnect: c.Settings.NoClearOnDisconnect,
 		DataDir:             c.Settings.DataDir,
+		StateFile:           c.Settings.StateFile,
 		RestartLease:        max(c.Settings.DefaultLockTimeout, shortest),
 	}
 }

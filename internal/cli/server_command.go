@@ -94,13 +94,12 @@ func setUsage(c *cobra.Command, code int, binding *config.Binding, usage func() 
 
 // runServer runs a server until a signal ends it.
 func runServer(ctx context.Context, p *Process, binding *config.Binding, settings config.Server) error {
-	if settings.StateFile != "" {
-		return startError(errors.New("server.New() error creating server: state_file: locks that survive a restart are not built yet; " +
-			"without state_file (flag, or LDLM_STATE_FILE) the server starts and keeps its locks in memory"))
-	}
 	passwords, err := settings.Passwords()
+	if err == nil {
+		settings.DataDir, err = settings.Directory()
+	}
 	if err != nil {
-		return startError(fmt.Errorf("error parsing configuration: %w", err))
+		return misconfigured(err)
 	}
 	signals, stop := p.Notify()
 	defer stop()

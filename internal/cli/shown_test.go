@@ -115,30 +115,65 @@ func shown() map[string]view {
 	}
 	follower := status
 	follower.Member, follower.Leads, follower.Leader, follower.Durable, follower.Draining = "b", false, "ldlm-1:3144", true, false
+	follower.DataDirectory = &ldlm.DataDirectory{
+		Path: "/var/lib/ldlm", Bytes: 33_554_432, FreeBytes: 61_203_283_968, TotalBytes: 105_088_212_992, RefuseBelow: 33_619_968,
+		Room: ldlm.RoomEnough, LastEntry: 412, SnapshotEntry: 300, SnapshotBytes: 4_812, SnapshotTime: now.Add(-time.Hour),
+		SlowestSync: 12 * time.Millisecond, SyncDeadline: 10 * time.Second,
+	}
+	filling, full := follower, follower
+	little, none := *follower.DataDirectory, *follower.DataDirectory
+	little.Room, little.FreeBytes, little.SnapshotTime, little.SnapshotEntry = ldlm.RoomLittle, 100_000_000, time.Time{}, 0
+	none.Room, none.FreeBytes = ldlm.RoomNone, 1_000
+	filling.DataDirectory, full.DataDirectory, full.QuietLeft = &little, &none, 72*time.Second
 	views := map[string]view{
-		"ls":           lsView(list),
-		"ls_empty":     lsView(document.Locks{Time: document.Time(now), Locks: []document.Lock{}}),
-		"get":          lockView(one),
-		"get_shared":   lockView(list.Locks[0]),
-		"get_size":     lockView(list.Locks[1]),
-		"get_idle":     lockView(list.Locks[2]),
-		"get_free":     lockView(list.Locks[4]),
-		"get_delay":    lockView(list.Locks[6]),
-		"get_nasty":    lockView(list.Locks[7]),
-		"sessions_ls":  sessionsView(document.Sessions{Time: document.Time(now), Sessions: sessions()}),
-		"sessions_get": sessionView(sessions()[0]),
-		"session_left": sessionView(sessions()[1]),
-		"status":       statusView(statusDocument(status, "127.0.0.1:3144")),
-		"status_other": statusView(statusDocument(follower, "ldlm-2:3144")),
-		"ping":         pongView(pongDocument("127.0.0.1:3144", 1865400*time.Nanosecond, 194*time.Microsecond)),
-		"event":        eventView(eventDocument(backup().Events[0])),
-		"event_reset":  eventView(document.Event{Type: document.Reset, Time: document.Time(now)}),
+		"ls":             lsView(list),
+		"ls_empty":       lsView(document.Locks{Time: document.Time(now), Locks: []document.Lock{}}),
+		"get":            lockView(one),
+		"get_shared":     lockView(list.Locks[0]),
+		"get_size":       lockView(list.Locks[1]),
+		"get_idle":       lockView(list.Locks[2]),
+		"get_free":       lockView(list.Locks[4]),
+		"get_delay":      lockView(list.Locks[6]),
+		"get_nasty":      lockView(list.Locks[7]),
+		"sessions_ls":    sessionsView(document.Sessions{Time: document.Time(now), Sessions: sessions()}),
+		"sessions_get":   sessionView(sessions()[0]),
+		"session_left":   sessionView(sessions()[1]),
+		"status":         statusView(statusDocument(status, "127.0.0.1:3144")),
+		"status_other":   statusView(statusDocument(follower, "ldlm-2:3144")),
+		"status_filling": statusView(statusDocument(filling, "ldlm-2:3144")),
+		"status_full":    statusView(statusDocument(full, "ldlm-2:3144")),
+		"snapshot":       snapshotView(snapshotShown(), func() string { return "time 7s\nlock \"a\" held (size 1)\n  held by 7 (\x1b@h) 1 permit\n" }),
+		"snapshot_restored": restoredView(document.Restored{
+			Directory: "/var/lib/ldlm 2", Snapshot: snapshotShown(), Quiet: "1m15s", QuietMS: ms(75_000),
+			MayOutlast: snapshotShown().OutsideSessions, LongSessions: 1,
+		}),
+		"ping":        pongView(pongDocument("127.0.0.1:3144", 1865400*time.Nanosecond, 194*time.Microsecond)),
+		"event":       eventView(eventDocument(backup().Events[0])),
+		"event_reset": eventView(document.Event{Type: document.Reset, Time: document.Time(now)}),
 		"context_ls": contextsView(&contexts{Current: "prod", Contexts: map[string]connection{
 			"dev":  {Address: "127.0.0.1:3144"},
 			"prod": {Address: "a:3144,b:3144", TLSCA: "/etc/ca.pem", TLSCert: "/etc/me.pem", TLSKey: "/etc/me.key", PasswordFile: "/etc/secret"},
 		}}),
 	}
 	return views
+}
+
+func ms(n int64) *int64 { return &n }
+
+func snapshotShown() document.Snapshot {
+	d := document.Snapshot{
+		File: "ldlm.snap", Cluster: "724dd76c7f920af7", Members: []string{"local"}, Created: document.Time(now), Entry: "12", Term: "3",
+		Counts: document.Counts{Locks: 24, Held: 23, Contended: 1, Holds: 23, Waiters: 1, Sessions: 2, Attached: 1}, Token: "1795555164317669",
+		Quiet: "7s", QuietMS: ms(7_000),
+	}
+	for i := range 22 {
+		h := document.Holder{Lock: fmt.Sprintf("a\nb/%d", i), Token: document.NumberOf(uint64(1000 + i)), Mode: document.Exclusive, Permits: 1, KeyPrefix: "aa8baaf7"}
+		if i%2 == 0 {
+			h.Lease, h.LeaseMS = "10m0s", ms(600_000)
+		}
+		d.OutsideSessions = append(d.OutsideSessions, h)
+	}
+	return d
 }
 
 // Every view in every format.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,10 @@ func statusView(d document.Status) view {
 			s.block("Role", &table{rows: [][]cell{{roleCell(d)}}})
 			s.field("Uptime", shortDuration(inGo(d.UptimeMS)))
 			s.field("Storage", storageText(d.Storage))
+			describeDirectory(s, d.Directory)
+			if d.Quiet != "" {
+				s.block("Quiet", &table{rows: [][]cell{{{"nothing is granted for " + shortDuration(inGo(d.QuietMS)) + " more, after a restore", attention}}}})
+			}
 			s.field("Locks", fmt.Sprintf("%d: %d held, %d contended", d.Locks, d.Held, d.Contended))
 			s.field("Holds", fmt.Sprintf("%d, and %s", d.Holds, counted(d.Waiters, "request waits", "requests wait")))
 			s.field("Sessions", fmt.Sprintf("%d: %d attached", d.Sessions, d.Attached))
@@ -51,6 +56,36 @@ func statusView(d document.Status) view {
 			}
 			return s.lines()
 		},
+	}
+}
+
+// describeDirectory says how the data directory is, if there is one.
+func describeDirectory(s *sheet, d *document.Directory) {
+	if d == nil {
+		return
+	}
+	s.field("Directory", d.Path+", "+bytesText(d.Bytes))
+	s.block("Disk", &table{rows: [][]cell{{roomCell(d)}}})
+	snapshot := "none yet"
+	if d.SnapshotTime != nil {
+		snapshot = fmt.Sprintf("taken %s, %s, up to entry %s of %s",
+			time.Time(*d.SnapshotTime).UTC().Format(time.RFC3339), bytesText(d.SnapshotBytes), d.SnapshotEntry, d.LastEntry)
+	}
+	s.field("Snapshot", snapshot)
+	s.field("Slowest", "fsync took "+shortDuration(inGo(d.SlowestSyncMS))+"; the disk is given up after "+shortDuration(inGo(d.SyncDeadlineMS)))
+}
+
+func roomCell(d *document.Directory) cell {
+	free := bytesText(d.FreeBytes) + " of " + bytesText(d.TotalBytes) + " free"
+	switch d.State {
+	case document.OK:
+		return cell{"ok, " + free, good}
+	case document.NearlyFull:
+		return cell{"nearly full, " + free + ": below " + bytesText(d.RefuseBelowBytes) + " nothing that changes locks is done", attention}
+	case document.Refusing:
+		return cell{"full, " + free + ": nothing that changes locks is done until there are " + bytesText(d.RefuseBelowBytes), trouble}
+	default:
+		return cell{"it is not known how much is free", plain}
 	}
 }
 

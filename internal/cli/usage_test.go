@@ -99,13 +99,13 @@ func TestBadConfiguration(t *testing.T) {
 	}
 }
 
-func TestStateFileIsNotBuilt(t *testing.T) {
+func TestOnePlaceForLocks(t *testing.T) {
 	for name, r := range map[string]result{
-		"flag":     call(t, LdlmServer, nil, "-s", "/nowhere/state"),
-		"variable": call(t, Ldlm, environment{"LDLM_STATE_FILE": "/nowhere/state"}, "server"),
+		"flag":     call(t, LdlmServer, nil, "-s", "/nowhere/state", "--data_dir", "/nowhere/data"),
+		"variable": call(t, Ldlm, environment{"LDLM_STATE_FILE": "/nowhere/state", "LDLM_DATA_DIR": "/nowhere/data"}, "server"),
 	} {
-		if r.code != 1 || r.stdout != "" || !strings.HasPrefix(r.stderr, "server.New() error creating server: ") ||
-			!strings.Contains(r.stderr, "not built yet") || strings.Count(r.stderr, "\n") != 1 {
+		if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, "state_file and data_dir both say where locks are kept: leave one of them out") ||
+			!strings.Contains(r.stderr, "/nowhere/state.d") || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %q", name, r.code, r.stdout, r.stderr)
 		}
 	}

@@ -19,7 +19,7 @@ type Server struct {
 	DefaultLockTimeout  time.Duration `name:"default_lock_timeout" short:"d" default:"10m0s" env:"LDLM_DEFAULT_LOCK_TIMEOUT" group:"Locks" help:"lock timeout given to locks that are loaded from the state file"`
 	NoClearOnDisconnect bool          `name:"no_clear_on_disconnect" short:"n" env:"LDLM_NO_CLEAR_ON_DISCONNECT" group:"Locks" help:"keep the locks of a client of the first protocol when its connection ends"`
 	IPCSocketFile       string        `name:"ipc_socket_file" default:"<platform specific>" env:"LDLM_IPC_SOCKET_FILE" group:"Network" help:"unix socket on which ldlm-lock reaches the server; '' turns it off"`
-	StateFile           string        `name:"state_file" short:"s" env:"LDLM_STATE_FILE" group:"Locks" help:"file in which locks survive a restart; not built yet, the server refuses to start with one"`
+	StateFile           string        `name:"state_file" short:"s" env:"LDLM_STATE_FILE" group:"Locks" help:"file of version 1 in which locks survived a restart: they do so in a directory beside it, FILE.d, which takes over once what the file has; not together with data_dir"`
 	KeepaliveInterval   time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" env:"LDLM_KEEPALIVE_INTERVAL" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
 	KeepaliveTimeout    time.Duration `name:"keepalive_timeout" short:"t" default:"10s" env:"LDLM_KEEPALIVE_TIMEOUT" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
 	ListenAddress       string        `name:"listen_address" short:"l" default:"localhost:3144" env:"LDLM_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for clients, gRPC and native"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 )
 
 // Validate says what is wrong with settings that are each well-formed, as far as
@@ -40,5 +41,23 @@ func (s *Server) Validate() error {
 	if _, err := s.Passwords(); err != nil {
 		problems = append(problems, err)
 	}
+	if _, err := s.Directory(); err != nil {
+		problems = append(problems, err)
+	}
 	return errors.Join(problems...)
+}
+
+// Directory returns where locks are kept: data_dir, or the directory beside
+// state_file; "" for in memory.
+func (s *Server) Directory() (string, error) {
+	switch {
+	case s.StateFile == "":
+		return s.DataDir, nil
+	case s.DataDir == "":
+		return filepath.Clean(s.StateFile) + ".d", nil
+	default:
+		return "", fmt.Errorf("state_file and data_dir both say where locks are kept: leave one of them out. "+
+			"With data_dir alone, %s is not read; with state_file alone, its locks are taken over into %s.d, which data_dir may name from then on",
+			s.StateFile, filepath.Clean(s.StateFile))
+	}
 }

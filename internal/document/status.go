@@ -12,8 +12,10 @@ type Status struct {
 	Member string `json:"member,omitempty"`
 	Role   string `json:"role"`
 	Leader string `json:"leader,omitempty"`
-	// Storage is where the state is: memory or disk.
-	Storage string `json:"storage"`
+	// Storage is where the state is: memory or disk. Directory is that on disk, if the
+	// server tells.
+	Storage   string     `json:"storage"`
+	Directory *Directory `json:"directory,omitempty"`
 	// Draining says that it is on its way out and grants nothing any more.
 	Draining bool `json:"draining"`
 	// Uptime is how long it has been running.
@@ -31,6 +33,43 @@ type Status struct {
 	Attached int `json:"attached"`
 	// Token of the newest grant.
 	Token Number `json:"token,omitempty"`
+	// Quiet is how long nothing is granted yet, after a restore.
+	Quiet   string `json:"quiet,omitempty"`
+	QuietMS *int64 `json:"quiet_ms,omitempty"`
+}
+
+// States of a data directory.
+const (
+	OK         = "ok"          // there is room
+	NearlyFull = "nearly_full" // it is time to make room
+	Refusing   = "refusing"    // everything that changes locks is refused until there is room
+)
+
+// Directory says how the directory is that a server keeps its state in.
+type Directory struct {
+	// Path on the server, and Bytes that its files take.
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+	// State is OK, NearlyFull or Refusing; empty if that is not known.
+	State string `json:"state,omitempty"`
+	// FreeBytes and TotalBytes of its file system; changes are refused while less
+	// than RefuseBelowBytes is free.
+	FreeBytes        int64 `json:"free_bytes"`
+	TotalBytes       int64 `json:"total_bytes"`
+	RefuseBelowBytes int64 `json:"refuse_below_bytes"`
+	// LastEntry is the newest entry of the log, SnapshotEntry the newest that is in
+	// the newest snapshot.
+	LastEntry     Number `json:"last_entry,omitempty"`
+	SnapshotEntry Number `json:"snapshot_entry,omitempty"`
+	// SnapshotBytes is how large that is, SnapshotTime when it was taken.
+	SnapshotBytes int64 `json:"snapshot_bytes"`
+	SnapshotTime  *Time `json:"snapshot_time,omitempty"`
+	// SlowestSync is the slowest fsync since the server runs; after one that takes
+	// SyncDeadline the server ends.
+	SlowestSync    string `json:"slowest_sync"`
+	SlowestSyncMS  *int64 `json:"slowest_sync_ms"`
+	SyncDeadline   string `json:"sync_deadline"`
+	SyncDeadlineMS *int64 `json:"sync_deadline_ms"`
 }
 
 // Pong says that a server answers.
