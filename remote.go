@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -46,10 +47,20 @@ func (c *config) grpcConn(a address) (*grpc.ClientConn, error) {
 			}
 			return c.encrypt(ctx, conn, a, "h2")
 		}),
+		grpc.WithConnectParams(connectParams()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingPatience}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
 	}
 	return grpc.NewClient("passthrough:///"+a.text, append(opts, c.grpcOptions...)...)
+}
+
+// connectParams keep the pause after an attempt to connect in vain short: a call
+// within it fails with the error of that attempt, although the server may be back.
+// (To have gRPC forget the pause is a race with connections that are being made.)
+func connectParams() grpc.ConnectParams {
+	b := grpcbackoff.DefaultConfig
+	b.BaseDelay, b.MaxDelay = 20*time.Millisecond, 200*time.Millisecond
+	return grpc.ConnectParams{Backoff: b, MinConnectTimeout: openPatience}
 }
 
 // maxAnswerBytes bounds one answer, such as a page of locks.
@@ -81,7 +92,6 @@ func (r *remotes) at(c *config, a address) (ldlmv2.LDLMClient, error) {
 		}
 		r.conns[a] = conn
 	}
-	conn.ResetConnectBackoff()
 	return ldlmv2.NewLDLMClient(conn), nil
 }
 
