@@ -171,7 +171,7 @@ func TestFullDiskIsTold(t *testing.T) {
 		d.mu.Lock()
 		d.full = false
 		d.mu.Unlock()
-		time.Sleep(complainEvery)
+		<-time.After(complainEvery)
 		l.Add(Entry{Lock: "kept"})
 		if err := l.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -231,7 +231,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 		for range 1000 {
 			l.Refuse(Actor{Via: "grpc"}, "wrong password")
 		}
-		time.Sleep(2 * refusalWindow)
+		<-time.After(2 * refusalWindow)
 		got := entries(t, out.String())
 		if len(got) != maxRefusals+1 || got[maxRefusals].Suppressed != 1000-maxRefusals {
 			t.Errorf("%d entries, the last %+v", len(got), got[len(got)-1])
