@@ -277,6 +277,10 @@ var table = []row{
 		why: "the only one that knows both the journal and the table",
 	},
 	{
+		pkg: "internal/cluster",
+		why: "the port on which members speak, and who they are; it knows neither the journal nor what is asked",
+	},
+	{
 		pkg:    "internal/journal",
 		notStd: []string{"time", "os", "net", "sync"},
 		why:    "a contract and no engine",
