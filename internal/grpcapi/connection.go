@@ -1,6 +1,7 @@
 package grpcapi
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"io"
@@ -35,6 +36,12 @@ type connection struct {
 	closing  sync.Once
 	closeErr error
 
+	// strangers has the connection until somebody was let in over it, which
+	// known says. place is its own.
+	strangers *strangers
+	known     atomic.Bool
+	place     *list.Element
+
 	// mu guards what follows; it is held for a few assignments.
 	mu sync.Mutex
 	// ended is set when the connection is over: nothing may begin on it.
@@ -59,6 +66,13 @@ func connectionOf(ctx context.Context) *connection {
 
 // remote is where the connection comes from.
 func (c *connection) remote() string { return c.RemoteAddr().String() }
+
+// letIn notes that somebody was let in over the connection.
+func (c *connection) letIn() {
+	if !c.known.Load() && c.known.CompareAndSwap(false, true) {
+		c.strangers.remove(c)
+	}
+}
 
 // slowWrite is how long a write may take before nothing more is read.
 const slowWrite = 20 * time.Millisecond
@@ -112,6 +126,7 @@ func (c *connection) Close() error {
 	c.closing.Do(func() {
 		c.closed.Store(true)
 		c.closeErr = c.Conn.Close()
+		c.strangers.remove(c)
 		c.mu.Lock()
 		c.ended = true
 		s := c.session
@@ -151,17 +166,19 @@ func endedByPeer(err error) bool {
 type identity struct {
 	inner        credentials.TransportCredentials
 	writeTimeout time.Duration
+	strangers    *strangers
 }
 
 // ServerHandshake secures a connection and wraps it.
 func (i *identity) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c := &connection{Conn: raw, writeTimeout: i.writeTimeout, writing: make(chan struct{}, 1)}
+	c := &connection{Conn: raw, writeTimeout: i.writeTimeout, writing: make(chan struct{}, 1), strangers: i.strangers}
 	if i.inner != nil {
 		var err error
 		if c.Conn, c.security, err = i.inner.ServerHandshake(raw); err != nil {
 			return nil, nil, err
 		}
 	}
+	i.strangers.add(c)
 	return c, c, nil
 }
 

@@ -136,6 +136,10 @@ func (s *Server) admit(ctx context.Context) error {
 		s.refusedPassword(ctx)
 	case err != nil:
 		s.audit.Refuse(actorOf(ctx), "no password")
+	default:
+		if c := connectionOf(ctx); c != nil {
+			c.letIn()
+		}
 	}
 	return err
 }

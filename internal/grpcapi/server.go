@@ -52,6 +52,9 @@ type Config struct {
 	NoReflection bool
 	// Directory is the data directory. Default: everything is in memory.
 	Directory Directory
+	// MaxStrangers bounds the connections over which nobody has been let in yet;
+	// beyond it the oldest is closed. Default 8,192.
+	MaxStrangers int
 	// Version and Member are what the server says of itself. Default: nothing.
 	Version, Member string
 }
@@ -68,6 +71,8 @@ const (
 	// what the table lets one session do at once, and keeps a broken client from
 	// taking all memory.
 	maxCallsPerConnection = 1 << 20
+	// defaultMaxStrangers is more than connect at one moment.
+	defaultMaxStrangers = 8192
 	// minClientPing is how often clients may ping, with or without calls.
 	minClientPing = 10 * time.Second
 	// handshakeTimeout is how long a new connection may take to say HTTP/2.
@@ -139,7 +144,7 @@ func New(cfg Config) *Server {
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.drained, s.drain = context.WithCancel(context.Background())
-	s.grpc = grpc.NewServer(options(&cfg)...)
+	s.grpc = grpc.NewServer(options(&cfg, s.log)...)
 	s.register(&cfg)
 	return s
 }
@@ -150,9 +155,12 @@ type nobody struct{}
 func (nobody) Required() bool    { return false }
 func (nobody) Match(string) bool { return false }
 
-func options(cfg *Config) []grpc.ServerOption {
+func options(cfg *Config, log *slog.Logger) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(&identity{inner: cfg.Credentials, writeTimeout: writeTimeout}),
+		grpc.Creds(&identity{
+			inner: cfg.Credentials, writeTimeout: writeTimeout,
+			strangers: &strangers{limit: cmp.Or(cfg.MaxStrangers, defaultMaxStrangers), log: log},
+		}),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time:    max(cmp.Or(cfg.KeepaliveInterval, time.Minute), time.Second),

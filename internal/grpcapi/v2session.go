@@ -103,6 +103,9 @@ func (c *carrier) Send(f *ldlmv2.ServerFrame) error {
 	if f.GetEnd() != nil {
 		c.last.Store(f.GetEnd())
 	}
+	if f.GetWelcome() != nil {
+		c.conn.letIn()
+	}
 	t := time.AfterFunc(writeTimeout, c.Close)
 	defer t.Stop()
 	return c.stream.SendMsg(f)
