@@ -149,6 +149,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/config",
+		own:     []string{"internal/shortfile"},
 		modules: []string{pflag, yaml},
 		why:     "flags, environment and file make one struct; it knows nothing that the struct configures",
 	},
@@ -186,11 +187,16 @@ var table = []row{
 		why:     "what the system says of other processes",
 	},
 	{
+		pkg: "internal/shortfile",
+		why: "reads files that may be anything, and waits for none",
+	},
+	{
 		pkg: "internal/auth",
 		why: "who may come in; it knows neither where a password was found nor how a refusal is worded there",
 	},
 	{
 		pkg: "internal/certs",
+		own: []string{"internal/shortfile"},
 		why: "the certificates of a server, as files that are replaced; it knows neither ports nor protocols",
 	},
 	{

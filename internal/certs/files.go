@@ -9,9 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
+
+	"github.com/ldlm-io/ldlm/internal/shortfile"
 )
 
 // Files are where certificates are, all in PEM. Errors call them by the names of
@@ -46,7 +47,7 @@ func (f *Files) read() *contents {
 }
 
 func readFile(path string) content {
-	data, err := os.ReadFile(path)
+	data, err := shortfile.Read(path)
 	return content{data, err}
 }
 

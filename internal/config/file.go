@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/ldlm-io/ldlm/internal/shortfile"
 )
 
 // File is the path of a configuration file.
@@ -29,13 +30,9 @@ func (f *File) String() string { return string(*f) }
 // Type is what help calls the value.
 func (f *File) Type() string { return "configFile" }
 
-// Limits of configuration files and of those that they name.
-const (
-	maxFileBytes = 1 << 20
-	// maxDepth is how deep the keys of a file may be nested; no setting needs
-	// more than its name has words.
-	maxDepth = 8
-)
+// maxDepth is how deep the keys of a file may be nested; no setting needs more
+// than its name has words.
+const maxDepth = 8
 
 // What is said of values that are none.
 const (
@@ -79,19 +76,8 @@ func readFile(path string) ([]entry, error) {
 	return entries, nil
 }
 
-// readBounded reads a file that is not larger than it may be.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	_ = f.Close() // it was only read
-	if err == nil && len(data) > maxFileBytes {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxFileBytes)
-	}
-	return data, err
-}
+// readBounded reads a file that is not larger than it may be, and waits for none.
+func readBounded(path string) ([]byte, error) { return shortfile.Read(path) }
 
 // A placeError says where in a file something is wrong.
 type placeError struct {
