@@ -19,6 +19,10 @@ import (
 type directory struct {
 	path string
 	lock *os.File
+	// itself is the directory, locked as well where systems can do that: the file can be
+	// deleted, and made anew by another process. nil elsewhere.
+	itself *os.File
+	info   os.FileInfo // of the directory
 	identity
 }
 
@@ -56,6 +60,7 @@ func openDirectory(path string) (*directory, error) {
 	}
 	d := &directory{path: path}
 	if err := d.takeLock(); err != nil {
+		d.close()
 		return nil, err
 	}
 	if err := d.readIdentity(); err != nil {
@@ -81,8 +86,15 @@ func unusable(path string, err error) error {
 }
 
 // takeLock locks the directory. That also finds out whether it can be written to.
-func (d *directory) takeLock() error {
+func (d *directory) takeLock() (err error) {
+	if d.info, err = os.Stat(d.path); err != nil {
+		return unusable(d.path, err)
+	}
 	path := filepath.Join(d.path, "lock")
+	var alone bool
+	if d.itself, alone = lockDirectory(d.path); !alone {
+		return d.inUse(readPIDOf(path))
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return unusable(d.path, err)
@@ -98,10 +110,24 @@ func (d *directory) takeLock() error {
 	case !locked:
 		by := readPID(f)
 		_ = f.Close()
-		return fmt.Errorf("the data directory %s: %w%s: end that one, or name another directory with data_dir", d.path, ErrInUse, by)
+		return d.inUse(by)
 	}
 	d.lock = f
 	return nil
+}
+
+func (d *directory) inUse(by string) error {
+	return fmt.Errorf("the data directory %s: %w%s: end that one, or name another directory with data_dir", d.path, ErrInUse, by)
+}
+
+// missing says that the directory is not in its place any more, nil if it is. What is
+// written then is not found by the next start.
+func (d *directory) missing() error {
+	info, err := os.Stat(d.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, d.info) {
+		return fmt.Errorf("the data directory %s was moved or deleted while it is used: put it back", d.path)
+	}
+	return nil // what cannot be told is not told
 }
 
 // writePID leaves a note for who finds the directory locked.
@@ -111,6 +137,16 @@ func writePID(f *os.File) error {
 	}
 	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return err
+}
+
+// readPIDOf reads the note in a file that may be missing.
+func readPIDOf(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	return readPID(f)
 }
 
 func readPID(f *os.File) string {
@@ -225,4 +261,11 @@ func (d *directory) warnIfOpen(disk *disk) {
 	}
 }
 
-func (d *directory) close() { _ = d.lock.Close() } // nothing was written to it that matters
+// close lets the directory go. Nothing was written to the files that matters.
+func (d *directory) close() {
+	for _, f := range []*os.File{d.lock, d.itself} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}

@@ -9,6 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
 )
 
 // refusedWith opens a directory that must be refused with an error that says all of this.
@@ -272,4 +276,63 @@ func TestDump(t *testing.T) {
 	if err := Dump(filepath.Join(dir, "nowhere"), Contents{}); !os.IsNotExist(err) {
 		t.Errorf("of nothing: %v", err)
 	}
+}
+
+// The lock file can be deleted while a process uses the directory. Another one is
+// refused nevertheless.
+func TestDirectoryWithoutItsLockFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open cannot be deleted here")
+	}
+	dir := fastDir(t)
+	j := mustBegin(t, small(dir), &tape{})
+	defer mustClose(t, j)
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	refusedWith(t, small(dir), dir, ErrInUse.Error())
+}
+
+// Files that are taken away while they are used can still be written to, but what is
+// written is lost: the journal ends.
+func TestFilesTakenAway(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("files that are open cannot be moved here")
+	}
+	segments := func(dir string) string { return filepath.Join(dir, "log") + "/*.wal" }
+	for what, take := range map[string]func(dir string) error{
+		"the directory was moved":    func(dir string) error { return os.Rename(dir, dir+".moved") },
+		"the directory is another":   func(dir string) error { return errors.Join(os.Rename(dir, dir+".moved"), os.Mkdir(dir, 0o700)) },
+		"the segment was moved away": func(dir string) error { return moveAll(segments(dir), dir+".moved") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := filepath.Join(fastDir(t), "data")
+				j := mustBegin(t, small(dir), &tape{})
+				time.Sleep(3 * spaceEvery)
+				if _, err := write(j, texts(1)); err != nil {
+					t.Errorf("before: %v", err)
+				}
+				if err := take(dir); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * spaceEvery)
+				_, err := write(j, texts(1))
+				if !errors.Is(err, journal.ErrFatal) || !strings.Contains(err.Error(), "moved or deleted") {
+					t.Errorf("afterwards: %v", err)
+				}
+				if err := j.Close(); !errors.Is(err, journal.ErrFatal) {
+					t.Errorf("close: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func moveAll(pattern, to string) error {
+	paths, err := filepath.Glob(pattern)
+	for _, path := range paths {
+		err = errors.Join(err, os.Rename(path, to+filepath.Base(path)))
+	}
+	return err
 }

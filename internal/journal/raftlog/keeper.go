@@ -21,6 +21,7 @@ func (j *Journal) runKeeper() {
 	for {
 		select {
 		case <-t.C:
+			j.lookForFiles()
 			j.lookForSpace()
 			if n := j.segmentsMade(); n != segments && j.makeSpare() {
 				segments = n
@@ -34,6 +35,18 @@ func (j *Journal) runKeeper() {
 		case <-j.stopped.Done():
 			return
 		}
+	}
+}
+
+// lookForFiles finds out that somebody has taken the files away. They can still be
+// written to, but the next start would not find what is acknowledged.
+func (j *Journal) lookForFiles() {
+	err := j.dir.missing()
+	if err == nil {
+		err = j.store.meta.tailMissing()
+	}
+	if err != nil {
+		j.disk.fail(err)
 	}
 }
 

@@ -17,3 +17,18 @@ func lockFile(f *os.File) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// lockDirectory locks a directory itself for this process, false if another has it. The
+// lock ends with the file. Some network file systems cannot do that: then the file is nil.
+func lockDirectory(path string) (*os.File, bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, true // whatever it is, what comes next says it
+	}
+	locked, err := lockFile(f)
+	if err != nil || !locked {
+		_ = f.Close() // it was only read
+		return nil, err != nil
+	}
+	return f, true
+}

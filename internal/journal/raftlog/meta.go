@@ -196,6 +196,22 @@ func (m *metaFile) SetStable(key, value []byte) error {
 // Close implements types.MetaStore.
 func (*metaFile) Close() error { return nil }
 
+// tailMissing says that the segment file that is written to has no name any more, nil
+// if it has. A file is made before it is listed, and deleted after it is not.
+func (m *metaFile) tailMissing() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.state.Log.Segments)
+	if n == 0 {
+		return nil
+	}
+	path := filepath.Join(filepath.Dir(m.path), segment.FileName(m.state.Log.Segments[n-1]))
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s was moved or deleted while it is written to: put it back", path)
+	}
+	return nil
+}
+
 // segments returns what is known about the segment files.
 func (m *metaFile) segments() []types.SegmentInfo {
 	m.mu.Lock()
