@@ -36,6 +36,9 @@ type Certificates struct {
 	// seen is the digest of what the files had when they were last loaded, or
 	// failed to be.
 	seen [sha256.Size]byte
+	// again is when what was refused because it is early is to be looked at once
+	// more, though the files are the same; zero if nothing was.
+	again time.Time
 	// reminded is when the expiry was last told; zero if it was not yet.
 	reminded time.Time
 }
@@ -106,15 +109,15 @@ func (c *Certificates) Reload() error { return c.look(true) }
 func (c *Certificates) look(force bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	contents := c.files.read()
+	contents, now := c.files.read(), time.Now()
 	digest := contents.digest()
-	if digest == c.seen && !force {
+	if due := !c.again.IsZero() && !now.Before(c.again); digest == c.seen && !due && !force {
 		return nil
 	}
-	c.seen = digest
+	c.seen, c.again = digest, time.Time{}
 	g, err := contents.load(&c.files)
 	if err == nil {
-		err = c.worse(g, time.Now())
+		err = c.worse(g, now)
 	}
 	if err != nil {
 		c.log.Error("TLS certificates were not reloaded; the old ones stay in use",
@@ -127,11 +130,23 @@ func (c *Certificates) look(force bool) error {
 	return nil
 }
 
-// worse refuses a certificate that has expired as long as the present one has not.
+// worse refuses what nobody could connect with, as long as the present
+// certificates are good. What is merely early is looked at again in its time.
 func (c *Certificates) worse(g *generation, now time.Time) error {
-	if now.After(g.leaf.NotAfter) && now.Before(c.Expiry()) {
+	present := c.current.Load()
+	valid := !now.After(present.leaf.NotAfter) && !now.Before(present.leaf.NotBefore)
+	const layout = time.RFC3339
+	switch {
+	case valid && now.After(g.leaf.NotAfter):
 		return fmt.Errorf("the certificate in tls_cert %s has expired on %s; put one there that is valid",
-			c.files.Certificate, g.leaf.NotAfter.Format(time.RFC3339))
+			c.files.Certificate, g.leaf.NotAfter.Format(layout))
+	case valid && now.Before(g.leaf.NotBefore):
+		c.again = g.leaf.NotBefore
+		return fmt.Errorf("the certificate in tls_cert %s is not valid before %s; it is taken then, check the clock if that is not meant",
+			c.files.Certificate, g.leaf.NotBefore.Format(layout))
+	case g.authoritiesExpired(now) && !present.authoritiesExpired(now):
+		return fmt.Errorf("all certificates in client_ca %s have expired, so no client could connect; put one there that is valid",
+			c.files.ClientCA)
 	}
 	return nil
 }

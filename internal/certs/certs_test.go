@@ -295,6 +295,56 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// TestEarly: a certificate whose time has not come does not take the place of one
+// that is good, until it has; and is then taken by itself.
+func TestEarly(t *testing.T) {
+	a := certstest.New(t)
+	begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	p, next := a.Issue("server", begin.Add(year)), a.IssueFrom("next", begin.Add(24*time.Hour), begin.Add(2*year))
+	synctest.Test(t, func(t *testing.T) {
+		c, log := open(t, certs.Files{Certificate: p.Certificate, Key: p.Key})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); c.Run(ctx) }()
+		defer func() { cancel(); <-done }()
+		next.Copy(t, p)
+		<-time.After(23 * time.Hour)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "is not valid before 2000-01-02"); n != 1 || !c.Expiry().Equal(begin.Add(year)) {
+			t.Errorf("told %d times, expiry %v: %s", n, c.Expiry(), log)
+		}
+		<-time.After(time.Hour + 31*time.Second)
+		synctest.Wait()
+		if !c.Expiry().Equal(begin.Add(2 * year)) {
+			t.Errorf("its time has come, and the expiry is %v: %s", c.Expiry(), log)
+		}
+	})
+}
+
+// Authorities that nobody can be signed by any more do not take the place of good
+// ones.
+func TestExpiredAuthority(t *testing.T) {
+	good := certstest.New(t)
+	until := time.Now().Add(year)
+	p, client := good.Issue("server", until), good.Issue("client", until)
+	synctest.Test(t, func(t *testing.T) {
+		old := certstest.New(t) // for a day of fake time
+		c, _ := open(t, certs.Files{Certificate: p.Certificate, Key: p.Key, ClientCA: good.File})
+		<-time.After(25 * time.Hour)
+		data, err := os.ReadFile(old.File)
+		if err == nil {
+			err = os.WriteFile(good.File, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Reload(); err == nil || !strings.Contains(err.Error(), "all certificates in client_ca "+good.File+" have expired") {
+			t.Errorf("reload: %v", err)
+		}
+		wantMet(t, "a client of the present authority", c.Config("h2"), good.Client(client), "server")
+	})
+}
+
 // told counts warnings.
 func told(t *testing.T, log *bytes.Buffer, part string) int {
 	t.Helper()

@@ -59,9 +59,16 @@ func New(t testing.TB) *Authority {
 // and for a client until then. The files are called by the name.
 func (a *Authority) Issue(name string, until time.Time) Pair {
 	a.t.Helper()
+	return a.IssueFrom(name, time.Time{}, until)
+}
+
+// IssueFrom is Issue for a certificate that is not good before a time; the zero
+// time is long ago.
+func (a *Authority) IssueFrom(name string, from, until time.Time) Pair {
+	a.t.Helper()
 	key := newKey(a.t)
 	der := a.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature,
+		Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}, &key.PublicKey)
@@ -88,14 +95,17 @@ func (a *Authority) Client(show ...Pair) *tls.Config {
 	return c
 }
 
-// sign makes a certificate. Its time begins long ago.
+// sign makes a certificate. Unless it has one, its time begins long ago.
 func (a *Authority) sign(c *x509.Certificate, public *ecdsa.PublicKey) []byte {
 	a.t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	c.SerialNumber, c.NotBefore = serial, time.Unix(0, 0)
+	c.SerialNumber = serial
+	if c.NotBefore.IsZero() {
+		c.NotBefore = time.Unix(0, 0)
+	}
 	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, public, a.key)
 	if err != nil {
 		a.t.Fatal(err)
