@@ -12,9 +12,6 @@ import (
 // more wait in the socket.
 const maxAnswering = 4096
 
-// Journal is the topic of the journals' questions, which only members may ask.
-const Journal = 'J'
-
 // answer answers questions until the connection ends.
 func (p *Port) answer(c net.Conn, h *hello) {
 	ctx, cancel := context.WithCancel(p.ctx)
@@ -45,7 +42,7 @@ func (p *Port) answer(c net.Conn, h *hello) {
 			continue
 		}
 		handler := p.handler(f.payload[0])
-		if handler == nil || f.payload[0] == Journal && h.from == "" {
+		if handler == nil || f.payload[0] == TopicJournal && h.from == "" {
 			handler = func(context.Context, []byte) []byte { return nil }
 		}
 		select {

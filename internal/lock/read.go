@@ -290,3 +290,12 @@ func (t *Table) Leader() string { return t.leader }
 
 // QuietLeft is for how long nothing is granted yet; 0 if there is no quiet time.
 func (t *Table) QuietLeft() Duration { return Duration(max(0, t.quietUntil-t.now)) }
+
+// MemberNamed returns the present incarnation of a member; 0 if there is none.
+func (t *Table) MemberNamed(name string) Incarnation {
+	id := t.memberByName[name]
+	if id == 0 {
+		return 0
+	}
+	return t.members.at(id).number
+}
