@@ -32,8 +32,10 @@ func (r *running) banner(t *testing.T) (text, address string) {
 	_, after, _ := strings.Cut(text, "gRPC ")
 	address = strings.Fields(after)[0]
 	_, after, _ = strings.Cut(text, "http://")
-	rest, _, _ := strings.Cut(after, "\n")
-	return strings.NewReplacer(address, "ADDRESS", "http://"+rest, "http://REST", r.dir, "TMPDIR", "ldlm "+currentBuild().version, "ldlm VERSION").Replace(text), address
+	rest, after, _ := strings.Cut(after, "\n")
+	_, after, _ = strings.Cut(after, "http://")
+	admin, _, _ := strings.Cut(after, " ")
+	return strings.NewReplacer(address, "ADDRESS", "http://"+rest, "http://REST", "http://"+admin, "http://ADMIN", r.dir, "TMPDIR", "ldlm "+currentBuild().version, "ldlm VERSION").Replace(text), address
 }
 
 func TestDev(t *testing.T) {

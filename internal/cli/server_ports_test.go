@@ -71,7 +71,7 @@ func TestServerRESTPortInUse(t *testing.T) {
 		t.Errorf("left behind: %s", left)
 	}
 	same := freePort(t)
-	if got := call(t, LdlmServer, nil, "-l", same, "-r", same); got.code != 1 || !strings.Contains(got.stderr, "REST needs a port of its own") {
+	if got := call(t, LdlmServer, nil, "-l", same, "-r", same); got.code != 1 || !strings.Contains(got.stderr, "each needs a port of its own") {
 		t.Errorf("one port for both: %+v", got)
 	}
 }

@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 		ListenAddress: "localhost:3144", KeepaliveInterval: time.Minute, KeepaliveTimeout: 10 * time.Second,
 		IPCSocketFile: config.PlatformSpecific, LockGCInterval: 30 * time.Minute, LockGCMinIdle: 5 * time.Minute,
 		DefaultLockTimeout: 10 * time.Minute, Shards: 16, LogLevel: "info", LogFormat: "auto",
-		RESTSessionTimeout: 10 * time.Minute,
+		RESTSessionTimeout: 10 * time.Minute, SocketMode: "0660", ShutdownTimeout: 10 * time.Second,
 	}
 	if got := mustLoad(t, nil); got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/probe"
+)
+
+// What is told of a server that is not ready. Strangers read it.
+var (
+	errDraining  = errors.New("the server is on its way out")
+	errStorage   = errors.New("the storage has failed; the log of the server says how")
+	errNotJoined = errors.New("this member has not joined the others yet")
+	errNoLead    = errors.New("nobody is known to lead, or there is no room on the disk")
+)
+
+// Readiness says whether clients should come, and why not.
+func (s *Server) Readiness() probe.Report {
+	return probe.Report{
+		{Name: "storage", Err: s.storage()},
+		{Name: "lead", Err: s.lead()},
+		{Name: "draining", Err: s.leaving()},
+	}
+}
+
+func (s *Server) storage() error {
+	if s.node.Err() != nil {
+		return errStorage
+	}
+	return nil
+}
+
+func (s *Server) lead() error {
+	select {
+	case <-s.node.Begun():
+	default:
+		return errNotJoined
+	}
+	if leads, _ := s.node.Leading(); leads {
+		return nil
+	}
+	if l := s.sessions.Leader(); l.GetKnown() && !l.GetSelf() {
+		return nil
+	}
+	return errNoLead
+}
+
+func (s *Server) leaving() error {
+	select {
+	case <-s.unready:
+		return errDraining
+	default:
+		return nil
+	}
+}
+
+// Unready says by every probe that no more clients should come, and changes
+// nothing else: whoever sends them here has time to notice. There is no way back.
+func (s *Server) Unready() {
+	s.leave.Do(func() { close(s.unready) })
+	s.grpc.SetReady(false)
+}
+
+// watchReadiness has gRPC's health follow readiness.
+func (s *Server) watchReadiness() {
+	begun := s.node.Begun()
+	for {
+		_, changed := s.node.Leading()
+		s.grpc.SetReady(s.Readiness().Ready())
+		select {
+		case <-changed:
+		case <-begun:
+			begun = nil
+		case <-s.unready:
+			return // said, for ever
+		case <-s.looking.Done():
+			return
+		}
+	}
+}
+
+// awaitLead waits for the lead of a node that has begun, and so has had it: its
+// loop is only to get there.
+func awaitLead(n *node.Node) {
+	select {
+	case <-n.Begun():
+	default:
+		return // one of several, which will have a leader some time
+	}
+	for {
+		leads, changed := n.Leading()
+		if leads {
+			return
+		}
+		select {
+		case <-changed:
+		case <-n.Done():
+			return
+		}
+	}
+}
