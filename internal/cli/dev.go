@@ -9,12 +9,17 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/config"
+	"github.com/ldlm-io/ldlm/internal/probe"
 )
+
+// devShutdownTimeout bounds how long the calls of clients may hold up the end.
+const devShutdownTimeout = 10 * time.Second
 
 // dev is a development server before it starts: everything that could be in its
 // way is out of it.
@@ -22,6 +27,7 @@ type dev struct {
 	settings config.Dev
 	listener net.Listener
 	rest     net.Listener      // nil: off
+	admin    net.Listener      // nil: off
 	socket   *adminsock.Socket // nil: off
 	path     string            // of the socket
 	noSocket error             // why it is off though nobody asked for that
@@ -37,13 +43,17 @@ func openDev(ctx context.Context, p *Process, settings *config.Dev) (*dev, error
 	if settings.RESTListenAddress != "" {
 		d.rest, err = devPort(ctx, "rest_listen_address", settings.RESTListenAddress)
 	}
+	if err == nil && settings.AdminListenAddress != "" {
+		d.admin, err = devPort(ctx, "admin_listen_address", settings.AdminListenAddress)
+	}
 	if err == nil {
 		err = d.openSocket()
 	}
 	if err != nil {
-		_ = d.listener.Close()
-		if d.rest != nil {
-			_ = d.rest.Close()
+		for _, l := range []net.Listener{d.listener, d.rest, d.admin} {
+			if l != nil {
+				_ = l.Close()
+			}
 		}
 		return nil, err
 	}
@@ -115,14 +125,30 @@ func (d *dev) run(p *Process, asJSON bool) error {
 	signals, stop := p.Notify()
 	defer stop()
 	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
-	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, REST: d.rest, Socket: d.socket})
+	server, e, err := d.start(log)
 	if err != nil {
-		return startError(err)
+		return err
 	}
 	if err := d.announce(p.Stdout, asJSON); err != nil {
 		log.Error("Nobody reads where the server listens", "error", err)
 	}
-	return waitServer(server, log, signals, nil, nil)
+	return waitServer(server, log, signals, nil, nil, e)
+}
+
+// start starts the server, and says how it ends.
+func (d *dev) start(log *slog.Logger) (*Server, *ending, error) {
+	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, REST: d.rest, Socket: d.socket})
+	if err != nil {
+		if d.admin != nil {
+			_ = d.admin.Close()
+		}
+		return nil, nil, startError(err)
+	}
+	e := &ending{timeout: devShutdownTimeout}
+	if d.admin != nil {
+		e.probes = probe.Start(d.admin, server.Readiness, log)
+	}
+	return server, e, nil
 }
 
 // server makes the settings of the server from the few that there are.
@@ -155,6 +181,9 @@ func (d *dev) print(w io.Writer) {
 	fmt.Fprintf(w, "  Native      %-21s  the Go client's protocol, on the same port\n", address)
 	if d.rest != nil {
 		fmt.Fprintf(w, "  REST        http://%s\n", d.rest.Addr())
+	}
+	if d.admin != nil {
+		fmt.Fprintf(w, "  Admin       http://%s  /readyz?verbose, /debug/pprof/\n", d.admin.Addr())
 	}
 	switch {
 	case d.socket != nil:

@@ -98,14 +98,15 @@ func (d *dev) runAround(p *Process, path string, command []string) error {
 	signals, stop := p.signals()
 	defer stop()
 	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
-	server, err := StartServer(ServerConfig{Settings: d.server(), Logger: log, Listener: d.listener, REST: d.rest, Socket: d.socket})
+	server, e, err := d.start(log)
 	if err != nil {
-		return startError(err)
+		return err
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), e.timeout)
 		defer cancel()
 		_ = server.Shutdown(ctx) // the command is over, and its exit code is what counts
+		_ = e.last(ctx)
 	}()
 	mark := "LDLM_ADDRESS=" + d.listener.Addr().String()
 	if d.socket != nil {
@@ -190,6 +191,7 @@ type devDocument struct {
 	// Address is where it listens, for both protocols.
 	Address       string `json:"address"`
 	RESTAddress   string `json:"rest_address,omitempty"`
+	AdminAddress  string `json:"admin_address,omitempty"`
 	IPCSocketFile string `json:"ipc_socket_file,omitempty"`
 }
 
@@ -198,6 +200,9 @@ func (d *dev) document() ([]byte, error) {
 	doc := devDocument{Version: currentBuild().version, PID: os.Getpid(), Address: d.listener.Addr().String()}
 	if d.rest != nil {
 		doc.RESTAddress = d.rest.Addr().String()
+	}
+	if d.admin != nil {
+		doc.AdminAddress = d.admin.Addr().String()
 	}
 	if d.socket != nil {
 		doc.IPCSocketFile = d.path

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
 	"github.com/ldlm-io/ldlm/internal/server"
+	"github.com/ldlm-io/ldlm/internal/systemd"
 )
 
 // ServerConfig is what a [Server] is started with.
@@ -30,6 +32,16 @@ type ServerConfig struct {
 	// Socket is that of ldlm-lock, nil for none. The server closes it, even if
 	// it does not start.
 	Socket *adminsock.Socket
+	// Admin is the port for probes, nil for none: whoever starts the server
+	// answers there. Passed are sockets that the service manager has opened.
+	Admin  net.Listener
+	Passed []systemd.Socket
+	// Audit is told what is done against somebody's will, nil for nobody.
+	Audit *audit.Log
+	// Pulse is called about every PulseEvery, 0 for never, as long as the server
+	// is not stuck.
+	Pulse      func()
+	PulseEvery time.Duration
 	// Operator is who changes the running server when the socket asks for it,
 	// nil for nobody.
 	Operator adminsock.Operator
@@ -54,7 +66,7 @@ func StartServer(c ServerConfig) (*Server, error) {
 	}
 	s := &Server{Server: inner}
 	if c.Socket != nil {
-		s.socket = adminsock.Start(adminsock.Config{Socket: c.Socket, Node: inner.Node(), Logger: c.Logger, Operator: c.Operator})
+		s.socket = adminsock.Start(adminsock.Config{Socket: c.Socket, Node: inner.Node(), Logger: c.Logger, Operator: c.Operator, Audit: c.Audit})
 	}
 	return s, nil
 }
@@ -67,6 +79,9 @@ func serverConfig(c *ServerConfig) server.Config {
 	return server.Config{
 		Listener: c.Listener, Logger: c.Logger, Version: currentBuild().version,
 		Passwords:           c.Passwords,
+		Audit:               c.Audit,
+		Pulse:               c.Pulse,
+		PulseEvery:          c.PulseEvery,
 		REST:                c.REST,
 		RESTSessionTimeout:  max(c.Settings.RESTSessionTimeout, shortest),
 		Certificates:        c.Certificates,

@@ -7,9 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,11 +16,10 @@ import (
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/config"
+	"github.com/ldlm-io/ldlm/internal/probe"
 	"github.com/ldlm-io/ldlm/internal/proc"
+	"github.com/ldlm-io/ldlm/internal/systemd"
 )
-
-// shutdownTimeout bounds how long the calls of clients may hold up the end.
-const shutdownTimeout = 10 * time.Second
 
 // usageHead is the first line of help, as it always was.
 const usageHead = "Command usage:\n"
@@ -110,27 +107,57 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	c := ServerConfig{
 		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: slog.New(logHandler(p, settings.LogFormat, level)),
 	}
-	r := &reloader{binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords}
-	c.Operator = r
+	e := &ending{delay: settings.ShutdownDelay, timeout: settings.ShutdownTimeout, manager: systemd.NewNotifier(p.Getenv)}
+	if e.audit, err = audit.Open(settings.AuditLog, p.Stderr, c.Logger); err != nil {
+		return misconfigured(err)
+	}
+	r := &reloader{
+		binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords, audit: e.audit, manager: e.manager,
+	}
+	c.Operator, c.Audit = r, e.audit
+	c.PulseEvery = systemd.WatchdogEvery(p.Getenv)
+	c.Pulse = func() { e.tell(c.Logger, systemd.Alive) }
 	server, err := openServer(ctx, p, &c)
 	if err != nil {
-		return startError(err)
+		return startError(errors.Join(err, e.last(ctx)))
 	}
 	r.use(c.Certificates)
 	greet(c.Logger, server, &settings)
+	e.watch(&c, server)
+	warnOfSources(p, binding, c.Logger)
+	e.tell(c.Logger, systemd.Ready, systemd.Status("serving on "+server.Addr().String()))
+	return waitServer(server, c.Logger, signals, hangups, func() error { return r.Reload(audit.Actor{Via: "signal"}) }, e)
+}
+
+// watch starts the port for probes, if there is to be one, and warns of what is
+// dangerous.
+func (e *ending) watch(c *ServerConfig, server *Server) {
+	var admin net.Addr
+	if c.Admin != nil {
+		e.probes = probe.Start(c.Admin, server.Readiness, c.Logger)
+		admin = e.probes.Addr()
+		c.Logger.Info("Probes are answered", "admin_address", admin.String())
+	}
+	warnOfDangers(c.Logger, server, &c.Settings, admin)
+}
+
+// warnOfSources warns of how settings came to be what they are.
+func warnOfSources(p *Process, binding *config.Binding, log *slog.Logger) {
 	if binding.Origin("password").Source == config.FromFlag {
-		c.Logger.Warn("The password was given as a flag, which every list of processes shows: use password_file, or LDLM_PASSWORD")
+		log.Warn("The password was given as a flag, which every list of processes shows: use password_file, or LDLM_PASSWORD")
 	}
 	for _, text := range binding.Strangers(p.environ()) {
-		c.Logger.Warn(text)
+		log.Warn(text)
 	}
-	return waitServer(server, c.Logger, signals, hangups, func() error { return r.Reload(audit.Actor{Via: "signal"}) })
 }
 
 // openServer takes socket and ports, and starts a server on them. What it took
 // is in the configuration.
 func openServer(ctx context.Context, p *Process, c *ServerConfig) (*Server, error) {
 	var err error
+	if c.Passed, err = systemd.Sockets(p.Getenv); err != nil {
+		return nil, err
+	}
 	if c.Socket, err = openSocket(c.Logger, config.SocketFile(c.Settings.IPCSocketFile, p.Getenv)); err != nil {
 		return nil, fmt.Errorf("server.New() error creating server: %w", err)
 	}
@@ -142,6 +169,9 @@ func openServer(ctx context.Context, p *Process, c *ServerConfig) (*Server, erro
 	}
 	server, err := StartServer(*c)
 	if err != nil {
+		if c.Admin != nil {
+			_ = c.Admin.Close()
+		}
 		return nil, fmt.Errorf("server.New() error creating server: %w", err)
 	}
 	return server, nil
@@ -157,20 +187,15 @@ func openPorts(ctx context.Context, c *ServerConfig) error {
 	if err != nil {
 		return err
 	}
-	if c.Listener, err = listenTCP(ctx, c.Settings.ListenAddress); err != nil {
-		return withCulprit(ctx, "listen_address", c.Settings.ListenAddress, err)
+	mode, err := c.Settings.SocketRights()
+	if err != nil {
+		return err
 	}
-	if c.Settings.RESTListenAddress == "" {
-		return nil
-	}
-	if c.REST, err = listenTCP(ctx, c.Settings.RESTListenAddress); err != nil {
-		defer func() { _ = c.Listener.Close() }()
-		if c.Settings.RESTListenAddress == c.Settings.ListenAddress {
-			return fmt.Errorf("%w\nrest_listen_address is the same as listen_address: REST needs a port of its own", err)
-		}
-		return withCulprit(ctx, "rest_listen_address", c.Settings.RESTListenAddress, err)
-	}
-	return nil
+	return openAll(ctx, []port{
+		{"grpc", "listen_address", c.Settings.ListenAddress, &c.Listener},
+		{"rest", "rest_listen_address", c.Settings.RESTListenAddress, &c.REST},
+		{"admin", "admin_listen_address", c.Settings.AdminListenAddress, &c.Admin},
+	}, c.Passed, mode)
 }
 
 // withCulprit adds to an error of listening who has the port.
@@ -232,38 +257,4 @@ func openSocket(log *slog.Logger, path string) (*adminsock.Socket, error) {
 		return nil, nil
 	}
 	return adminsock.Listen(path)
-}
-
-func listenTCP(ctx context.Context, address string) (net.Listener, error) {
-	var c net.ListenConfig
-	return c.Listen(ctx, "tcp", address)
-}
-
-// waitServer ends a server when a signal says so, or when it cannot go on, and
-// calls reload at each hangup until then. A second signal does not wait for
-// anybody: the process is to exit at once.
-func waitServer(s *Server, log *slog.Logger, signals, hangups <-chan os.Signal, reload func() error) error {
-	var failed error
-	for waiting := true; waiting; {
-		select {
-		case <-hangups:
-			_ = reload() // told in the log
-			continue
-		case <-signals:
-		case <-s.Failed():
-			failed = startError(fmt.Errorf("the server cannot go on: %w", s.Err()))
-		}
-		waiting = false
-	}
-	log.Warn("Shutting down...")
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(ctx) }()
-	select {
-	case err := <-done:
-		return errors.Join(failed, err)
-	case again := <-signals:
-		return &exitError{code: signalCode(again)}
-	}
 }

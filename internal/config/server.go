@@ -22,7 +22,7 @@ type Server struct {
 	StateFile           string        `name:"state_file" short:"s" env:"LDLM_STATE_FILE" group:"Locks" help:"file of version 1 in which locks survived a restart: they do so in a directory beside it, FILE.d, which takes over once what the file has; not together with data_dir"`
 	KeepaliveInterval   time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" env:"LDLM_KEEPALIVE_INTERVAL" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
 	KeepaliveTimeout    time.Duration `name:"keepalive_timeout" short:"t" default:"10s" env:"LDLM_KEEPALIVE_TIMEOUT" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
-	ListenAddress       string        `name:"listen_address" short:"l" default:"localhost:3144" env:"LDLM_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for clients, gRPC and native"`
+	ListenAddress       string        `name:"listen_address" short:"l" default:"localhost:3144" env:"LDLM_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for clients, gRPC and native; or unix:PATH, a socket on this machine"`
 	RESTListenAddress   string        `name:"rest_listen_address" short:"r" env:"LDLM_REST_LISTEN_ADDRESS" group:"Network" help:"host:port on which to listen for REST; '' is off"`
 	RESTSessionTimeout  time.Duration `name:"rest_session_timeout" default:"10m0s" env:"LDLM_REST_SESSION_TIMEOUT" group:"Network" help:"how long a REST session may be idle before it ends"`
 	TLSCert             string        `name:"tls_cert" env:"LDLM_TLS_CERT" group:"Security" help:"certificate of the server, a PEM file, which turns TLS on for gRPC, native and REST; a new file is read while the server runs"`
@@ -34,20 +34,26 @@ type Server struct {
 	PrintYAMLTemplate bool `name:"print_yaml_template" group:"General" hidden:"true" help:"print a configuration file with the settings in force and exit"`
 	PrintEnvTemplate  bool `name:"print_env_template" group:"General" hidden:"true" help:"print variables with the settings in force and exit"`
 
-	PasswordFile string `name:"password_file" env:"LDLM_PASSWORD_FILE" group:"Security" since:"2" help:"files of passwords, one a line, each of which is good; several files with commas between; read again on SIGHUP"`
-	DataDir      string `name:"data_dir" env:"LDLM_DATA_DIR" group:"Locks" since:"2" help:"directory in which locks, queues and sessions survive a restart, also kill -9 and loss of power; made if it is missing; without it they end with the server"`
-	LogFormat    string `name:"log_format" default:"auto" env:"LDLM_LOG_FORMAT" enum:"auto,json,text" group:"General" since:"2" help:"how lines are logged: json, text, or auto, which is text on a terminal and else json"`
+	PasswordFile       string        `name:"password_file" env:"LDLM_PASSWORD_FILE" group:"Security" since:"2" help:"files of passwords, one a line, each of which is good; several files with commas between; read again on SIGHUP"`
+	DataDir            string        `name:"data_dir" env:"LDLM_DATA_DIR" group:"Locks" since:"2" help:"directory in which locks, queues and sessions survive a restart, also kill -9 and loss of power; made if it is missing; without it they end with the server"`
+	AuditLog           string        `name:"audit_log" env:"LDLM_AUDIT_LOG" group:"General" since:"2" help:"where it is written down who forces releases, kills sessions, resizes locks, is not let in or changes the configuration: a file, stderr or syslog; '' is off; a file is opened again on SIGHUP"`
+	AdminListenAddress string        `name:"admin_listen_address" env:"LDLM_ADMIN_LISTEN_ADDRESS" group:"Network" since:"2" help:"host:port, or unix:PATH, on which to answer /healthz, /readyz and /debug/pprof/, without a password; '' is off"`
+	SocketMode         string        `name:"socket_mode" default:"0660" env:"LDLM_SOCKET_MODE" group:"Network" since:"2" help:"rights of the file of a unix socket that a listen address names, in octal"`
+	ShutdownDelay      time.Duration `name:"shutdown_delay" default:"0s" env:"LDLM_SHUTDOWN_DELAY" group:"General" since:"2" help:"how long the server still serves after SIGTERM while it says that it is not ready, so that whoever sends clients to it notices"`
+	ShutdownTimeout    time.Duration `name:"shutdown_timeout" default:"10s" env:"LDLM_SHUTDOWN_TIMEOUT" group:"General" since:"2" help:"how long calls under way may hold up the end after that"`
+	LogFormat          string        `name:"log_format" default:"auto" env:"LDLM_LOG_FORMAT" enum:"auto,json,text" group:"General" since:"2" help:"how lines are logged: json, text, or auto, which is text on a terminal and else json"`
 }
 
 // Dev is what `ldlm dev` can be told: the little that matters for a server that
 // is thrown away. It reads no environment, so that nothing that was set for a
 // real server opens it to others.
 type Dev struct {
-	ListenAddress     string        `name:"listen_address" short:"l" default:"127.0.0.1:3144" group:"Network" help:"loopback address and port on which to listen for clients"`
-	KeepaliveInterval time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
-	KeepaliveTimeout  time.Duration `name:"keepalive_timeout" short:"t" default:"10s" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
-	RESTListenAddress string        `name:"rest_listen_address" short:"r" default:"127.0.0.1:3145" group:"Network" help:"loopback address and port on which to listen for REST; '' is off"`
-	IPCSocketFile     string        `name:"ipc_socket_file" default:"<platform specific>" group:"Network" help:"unix socket on which ldlm-lock reaches the server; '' turns it off"`
-	LogLevel          Level         `name:"log_level" short:"v" default:"warn" enum:"debug,info,warn,error" group:"General" help:"least level of the lines that are logged: debug, info, warn or error"`
-	Help              bool          `name:"help" short:"h" group:"General" help:"show this help and exit"`
+	ListenAddress      string        `name:"listen_address" short:"l" default:"127.0.0.1:3144" group:"Network" help:"loopback address and port on which to listen for clients"`
+	KeepaliveInterval  time.Duration `name:"keepalive_interval" short:"k" default:"1m0s" group:"Network" help:"time between pings that ask a silent gRPC client whether it still lives; at least 1s"`
+	KeepaliveTimeout   time.Duration `name:"keepalive_timeout" short:"t" default:"10s" group:"Network" help:"time to wait for the answer to a ping before the connection is dropped"`
+	RESTListenAddress  string        `name:"rest_listen_address" short:"r" default:"127.0.0.1:3145" group:"Network" help:"loopback address and port on which to listen for REST; '' is off"`
+	AdminListenAddress string        `name:"admin_listen_address" default:"127.0.0.1:0" group:"Network" help:"loopback address and port on which to answer /healthz, /readyz and /debug/pprof/; '' is off, port 0 is any"`
+	IPCSocketFile      string        `name:"ipc_socket_file" default:"<platform specific>" group:"Network" help:"unix socket on which ldlm-lock reaches the server; '' turns it off"`
+	LogLevel           Level         `name:"log_level" short:"v" default:"warn" enum:"debug,info,warn,error" group:"General" help:"least level of the lines that are logged: debug, info, warn or error"`
+	Help               bool          `name:"help" short:"h" group:"General" help:"show this help and exit"`
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 )
 
 // Validate says what is wrong with settings that are each well-formed, as far as
@@ -13,13 +14,13 @@ import (
 func (s *Server) Validate() error {
 	var problems []error
 	for _, a := range []struct{ name, address string }{
-		{"listen_address", s.ListenAddress}, {"rest_listen_address", s.RESTListenAddress},
+		{"listen_address", s.ListenAddress}, {"rest_listen_address", s.RESTListenAddress}, {"admin_listen_address", s.AdminListenAddress},
 	} {
-		if a.address == "" {
+		if path, is := strings.CutPrefix(a.address, UnixPrefix); a.address == "" || is && path != "" {
 			continue
 		}
 		if _, _, err := net.SplitHostPort(a.address); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w; it is host:port, or :port for all addresses", a.name, err))
+			problems = append(problems, fmt.Errorf("%s: %w; it is host:port, or :port for all addresses, or unix:PATH", a.name, err))
 		}
 	}
 	for _, f := range []struct{ name, path string }{
@@ -39,6 +40,9 @@ func (s *Server) Validate() error {
 		problems = append(problems, errors.New("tls_cert needs tls_key"))
 	}
 	if _, err := s.Passwords(); err != nil {
+		problems = append(problems, err)
+	}
+	if _, err := s.SocketRights(); err != nil {
 		problems = append(problems, err)
 	}
 	if _, err := s.Directory(); err != nil {

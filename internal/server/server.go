@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/archive"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
@@ -18,6 +19,7 @@ import (
 	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/probe"
 	"github.com/ldlm-io/ldlm/internal/restapi"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 	"github.com/ldlm-io/ldlm/internal/wire"
@@ -38,6 +40,12 @@ type Config struct {
 	Certificates *certs.Certificates
 	// Logger is for all parts. Default: none.
 	Logger *slog.Logger
+	// Audit is told what is done against somebody's will. Default: nobody is.
+	Audit *audit.Log
+	// Pulse is called about every PulseEvery as long as the node is not stuck.
+	// Default: never.
+	Pulse      func()
+	PulseEvery time.Duration
 	// Version is told to clients.
 	Version string
 	// Passwords say who may come in. Default: everybody.
@@ -73,6 +81,10 @@ type Server struct {
 	rest     *restapi.Server // nil: off
 	restAddr net.Addr        // nil: off
 
+	// unready is closed, once, when no more clients should come.
+	unready chan struct{}
+	leave   sync.Once
+
 	// looking ends the goroutine that looks after certificates.
 	looking context.Context
 	look    context.CancelFunc
@@ -98,20 +110,22 @@ func Start(c Config) (*Server, error) {
 		return nil, err
 	}
 	sessions := sessionapi.New(sessionapi.Config{
-		Logger: c.Logger, Node: belowSessions{n}, Passwords: c.Passwords, Version: c.Version,
+		Logger: c.Logger, Audit: c.Audit, Node: belowSessions{n}, Passwords: c.Passwords, Version: c.Version,
 		Immediate: kept == nil, // the journal in memory waits for nothing
 	})
 	s := &Server{
-		addr: c.Listener.Addr(), node: n, kept: kept, sessions: sessions, failed: make(chan struct{}),
+		addr: c.Listener.Addr(), node: n, kept: kept, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
 		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
 		grpc: grpcapi.New(grpcapi.Config{
-			Logger: c.Logger, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
+			Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
 			KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
 			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
 		}),
 	}
 	s.looking, s.look = context.WithCancel(context.Background())
+	awaitLead(n)
 	s.tasks.Go(s.watchNode)
+	s.tasks.Go(s.watchReadiness)
 	s.tasks.Go(func() { s.fail(s.sessions.ServeListener(context.Background(), s.port.Native())) })
 	s.tasks.Go(func() { s.fail(s.grpc.Serve(s.port.HTTP2())) })
 	if c.REST != nil {
@@ -127,6 +141,7 @@ func Start(c Config) (*Server, error) {
 func openNode(c *Config) (*node.Node, *raftlog.Journal, error) {
 	cfg := node.Config{
 		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
+		Pulse: c.Pulse, PulseEvery: c.PulseEvery,
 		Settings: lock.Settings{MaxIdleTTL: longestIdle(c.RESTSessionTimeout)},
 	}
 	if c.DataDir == "" {
@@ -177,7 +192,8 @@ func secured(c *Config) net.Listener {
 // startREST starts to serve the port for REST.
 func (s *Server) startREST(c *Config) {
 	cfg := restapi.Config{
-		Logger: c.Logger, Node: s.node, Passwords: c.Passwords, SessionTimeout: c.RESTSessionTimeout,
+		Logger: c.Logger, Audit: c.Audit, Probes: probe.Handler(s.Readiness),
+		Node: s.node, Passwords: c.Passwords, SessionTimeout: c.RESTSessionTimeout,
 	}
 	if c.Certificates != nil {
 		cfg.TLS = c.Certificates.Config("h2", "http/1.1")
@@ -219,6 +235,7 @@ func (s *Server) Err() error { return s.err }
 // out: in memory nothing is granted any more; with a data directory, what clients
 // of the first protocol hold stays without them, for a time.
 func (s *Server) Drain(ctx context.Context) error {
+	s.Unready()
 	if s.rest != nil {
 		// First of all: a lock that is free is not to be called taken because
 		// nothing is granted any more.
