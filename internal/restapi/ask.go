@@ -145,6 +145,8 @@ func (q *request) body() ([]byte, *reply) {
 	leave()
 	switch {
 	case err == nil && !large:
+		// As net/http does once a body is over, though it does not promise to: the
+		// time of the body is not that of the table.
 		_ = q.control.SetReadDeadline(time.Time{})
 		return body, nil
 	case large:

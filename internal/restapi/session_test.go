@@ -218,18 +218,28 @@ func TestStalledBody(t *testing.T) {
 	})
 }
 
+// slowTable takes its time to acquire, and stops when it is not asked any more.
+type slowTable struct {
+	restapi.Node
+	takes time.Duration
+}
+
+func (n *slowTable) Call(ctx context.Context, c lock.Command) (lock.Outcome, error) {
+	if _, ok := c.(*lock.Acquire); ok {
+		select {
+		case <-time.After(n.takes):
+		case <-ctx.Done():
+			return lock.Outcome{}, ctx.Err()
+		}
+	}
+	return n.Node.Call(ctx, c)
+}
+
 // A body that takes its time is no reason to take its client for gone while the
 // table takes some as well.
 func TestSlowBodyAndSlowTable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := open(t, func(cfg *restapi.Config) {
-			cfg.Node = &moody{Node: cfg.Node, before: func(c lock.Command) (lock.Outcome, error, bool) {
-				if _, ok := c.(*lock.Acquire); ok {
-					<-time.After(5 * time.Second)
-				}
-				return lock.Outcome{}, nil, false
-			}}
-		})
+		h := open(t, func(cfg *restapi.Config) { cfg.Node = &slowTable{cfg.Node, 5 * time.Second} })
 		conn := h.stalled(h.client().begin())
 		<-time.After(9 * time.Second)
 		fmt.Fprint(conn, `"name":"l"}        `)
