@@ -1,0 +1,69 @@
+package grpcapi_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/grpcapi"
+	"github.com/ldlm-io/ldlm/internal/node"
+)
+
+// kept is a directory with this snapshot, which breaks off with an error if there is one.
+type kept struct {
+	snapshot []byte
+	breaks   error
+}
+
+func (k *kept) Status() *ldlmv2.DataDirectory { return &ldlmv2.DataDirectory{Path: "/data"} }
+
+func (k *kept) SaveSnapshot(_ context.Context, w io.Writer) error {
+	if _, err := w.Write(k.snapshot); err != nil {
+		return err
+	}
+	return k.breaks
+}
+
+func (n *native) save() ([]byte, error) {
+	s, err := n.SaveSnapshot(n.t.Context(), &ldlmv2.SaveSnapshotRequest{})
+	var all []byte
+	for err == nil {
+		var piece *ldlmv2.SaveSnapshotResponse
+		piece, err = s.Recv()
+		all = append(all, piece.GetData()...)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return all, err
+}
+
+func TestSaveSnapshot(t *testing.T) {
+	log := &diary{}
+	k := &kept{snapshot: bytes.Repeat([]byte("snapshot"), 100_000)}
+	h := open(t, log.at, func(_ *node.Config, c *grpcapi.Config) { c.Directory = k })
+	n := h.native()
+	if got, err := n.save(); err != nil || !bytes.Equal(got, k.snapshot) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(k.snapshot), err)
+	}
+	if lines := log.lines("WARN", "Snapshot saved"); len(lines) != 1 || lines[0]["bytes"] != float64(len(k.snapshot)) {
+		t.Errorf("the log says %v", lines)
+	}
+	k.breaks = errors.New("of the inside")
+	_, err := n.save()
+	failedWith(t, "one that breaks off", err, codes.Unavailable, ldlmv2.Code_CODE_UNAVAILABLE)
+	s, err := n.ServerStatus(t.Context(), &ldlmv2.ServerStatusRequest{})
+	if err != nil || s.GetStorage() != ldlmv2.Storage_STORAGE_DISK || s.GetDataDirectory().GetPath() != "/data" {
+		t.Errorf("status: %v, %v", s, err)
+	}
+}
+
+func TestNothingToSave(t *testing.T) {
+	_, err := open(t).native().save()
+	failedWith(t, "in memory", err, codes.Unimplemented, ldlmv2.Code_CODE_UNSUPPORTED)
+}
