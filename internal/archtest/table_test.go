@@ -126,11 +126,11 @@ var table = []row{
 		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document", "internal/load", "internal/proc", "internal/archive"},
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
-			"internal/server", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
+			"internal/server", "internal/cluster", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
 			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "internal/proc", "api/v2",
 			"internal/audit", "internal/systemd", "internal/probe", "internal/unixsock",
 		},
-		wiring: []string{"server", "dev"},
+		wiring: []string{"server", "dev", "cluster"},
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
 	},
 	{
@@ -142,7 +142,7 @@ var table = []row{
 		own: []string{
 			"api/v2", "internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
 			"internal/journal/memory", "internal/journal/raftlog", "internal/journal", "internal/lock", "internal/archive",
-			"internal/audit", "internal/probe",
+			"internal/audit", "internal/probe", "internal/cluster",
 		},
 		values: []string{"internal/journal", "internal/lock"},
 		why:    "puts the parts of a server together and fits the node to the interfaces that they want; nothing else",

@@ -29,6 +29,9 @@ type ServerConfig struct {
 	// ports, nil for plain text. The server closes REST as it does Listener.
 	REST         net.Listener
 	Certificates *certs.Certificates
+	// Members make the server one of several, nil for one that is alone. The server
+	// closes their listener, even if it does not start.
+	Members *server.Members
 	// Socket is that of ldlm-lock, nil for none. The server closes it, even if
 	// it does not start.
 	Socket *adminsock.Socket
@@ -90,6 +93,7 @@ func serverConfig(c *ServerConfig) server.Config {
 		KeepaliveInterval:   max(c.Settings.KeepaliveInterval, time.Second),
 		KeepaliveTimeout:    max(c.Settings.KeepaliveTimeout, 0),
 		NoClearOnDisconnect: c.Settings.NoClearOnDisconnect,
+		Members:             c.Members,
 		DataDir:             c.Settings.DataDir,
 		StateFile:           c.Settings.StateFile,
 		RestartLease:        max(c.Settings.DefaultLockTimeout, shortest),

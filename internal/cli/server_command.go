@@ -167,6 +167,10 @@ func openServer(ctx context.Context, p *Process, c *ServerConfig) (*Server, erro
 		}
 		return nil, fmt.Errorf("net.Run() error starting server: %w", err)
 	}
+	if c.Members, err = openMembers(ctx, &c.Settings); err != nil {
+		closePorts(c)
+		return nil, fmt.Errorf("net.Run() error starting server: %w", err)
+	}
 	server, err := StartServer(*c)
 	if err != nil {
 		if c.Admin != nil {

@@ -42,6 +42,17 @@ type Server struct {
 	ShutdownDelay      time.Duration `name:"shutdown_delay" default:"0s" env:"LDLM_SHUTDOWN_DELAY" group:"General" since:"2" help:"how long the server still serves after SIGTERM while it says that it is not ready, so that whoever sends clients to it notices"`
 	ShutdownTimeout    time.Duration `name:"shutdown_timeout" default:"10s" env:"LDLM_SHUTDOWN_TIMEOUT" group:"General" since:"2" help:"how long calls under way may hold up the end after that"`
 	LogFormat          string        `name:"log_format" default:"auto" env:"LDLM_LOG_FORMAT" enum:"auto,json,text" group:"General" since:"2" help:"how lines are logged: json, text, or auto, which is text on a terminal and else json"`
+
+	MemberName              string `name:"member_name" env:"LDLM_MEMBER_NAME" group:"Cluster" since:"2" help:"name of this member, unique in its cluster and for ever; default is that of the data directory, or local"`
+	ClusterMembers          string `name:"cluster_members" env:"LDLM_CLUSTER_MEMBERS" group:"Cluster" since:"2" help:"members that a new cluster begins with, the same for all of them: a=host1:3147,b=host2:3147,c=host3:3147; without effect once there is data"`
+	ClusterJoin             string `name:"cluster_join" env:"LDLM_CLUSTER_JOIN" group:"Cluster" since:"2" help:"host:port of any member of a cluster that this one is to join; it gets a vote when it has caught up"`
+	ClusterListenAddress    string `name:"cluster_listen_address" env:"LDLM_CLUSTER_LISTEN_ADDRESS" group:"Cluster" since:"2" help:"host:port on which to listen for other members; the port is 3147 if none is given; default is this member's address in cluster_members"`
+	ClusterAdvertiseAddress string `name:"cluster_advertise_address" env:"LDLM_CLUSTER_ADVERTISE_ADDRESS" group:"Cluster" since:"2" help:"host:port at which other members reach this one, if it is not what it listens on"`
+	AdvertiseAddress        string `name:"advertise_address" env:"LDLM_ADVERTISE_ADDRESS" group:"Cluster" since:"2" help:"host:port at which clients reach this member, told to the clients of others; default is listen_address"`
+	ClusterCA               string `name:"cluster_ca" env:"LDLM_CLUSTER_CA" group:"Cluster" since:"2" help:"certificate of the authority that has signed those of all members, a PEM file"`
+	ClusterCert             string `name:"cluster_cert" env:"LDLM_CLUSTER_CERT" group:"Cluster" since:"2" help:"certificate of this member, a PEM file, which turns mutual TLS between members on"`
+	ClusterKey              string `name:"cluster_key" env:"LDLM_CLUSTER_KEY" group:"Cluster" since:"2" help:"key of that certificate, a PEM file"`
+	ClusterPlaintext        bool   `name:"cluster_plaintext" env:"LDLM_CLUSTER_PLAINTEXT" group:"Cluster" since:"2" help:"let members speak in plain text also where others can reach them"`
 }
 
 // Dev is what `ldlm dev` can be told: the little that matters for a server that

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/archive"
 	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
@@ -65,6 +66,8 @@ type Config struct {
 	// after the server has ended, if they are kept, and those in a state file when it
 	// is taken over. Needed with DataDir.
 	RestartLease time.Duration
+	// Members make the server one of several. Needs DataDir. Default: it is alone.
+	Members *Members
 	// NoClearOnDisconnect leaves the holds of v1 connections when they end.
 	NoClearOnDisconnect bool
 }
@@ -75,6 +78,7 @@ type Server struct {
 	addr     net.Addr
 	node     *node.Node
 	kept     *raftlog.Journal // nil: in memory
+	members  *membership      // nil: alone
 	port     *wire.Listener
 	sessions *sessionapi.Server
 	grpc     *grpcapi.Server
@@ -101,8 +105,11 @@ func Start(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	n, kept, err := openNode(&c)
+	n, kept, members, err := openNode(&c)
 	if err != nil {
+		if c.Members != nil {
+			_ = c.Members.Listener.Close()
+		}
 		_ = c.Listener.Close()
 		if c.REST != nil {
 			_ = c.REST.Close()
@@ -114,7 +121,7 @@ func Start(c Config) (*Server, error) {
 		Immediate: kept == nil, // the journal in memory waits for nothing
 	})
 	s := &Server{
-		addr: c.Listener.Addr(), node: n, kept: kept, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
+		addr: c.Listener.Addr(), node: n, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
 		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
 		grpc: grpcapi.New(grpcapi.Config{
 			Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
@@ -131,6 +138,11 @@ func Start(c Config) (*Server, error) {
 	if c.REST != nil {
 		s.startREST(&c)
 	}
+	if members != nil {
+		members.begin(kept, n, func(l *ldlmv2.Leader) {
+			s.sessions.SetLeader(l)
+		})
+	}
 	if c.Certificates != nil {
 		s.tasks.Go(func() { c.Certificates.Run(s.looking) })
 	}
@@ -138,7 +150,7 @@ func Start(c Config) (*Server, error) {
 }
 
 // openNode opens the node over its journal, which is nil if that is in memory.
-func openNode(c *Config) (*node.Node, *raftlog.Journal, error) {
+func openNode(c *Config) (*node.Node, *raftlog.Journal, *membership, error) {
 	cfg := node.Config{
 		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
 		Pulse: c.Pulse, PulseEvery: c.PulseEvery,
@@ -146,18 +158,30 @@ func openNode(c *Config) (*node.Node, *raftlog.Journal, error) {
 	}
 	if c.DataDir == "" {
 		n, err := node.Open(cfg, memory.Open)
-		return n, nil, err
+		return n, nil, nil, err
 	}
 	if c.StateFile != "" {
 		t := archive.TakeOver{File: c.StateFile, To: archive.Target{Dir: c.DataDir}, Lease: c.RestartLease, Logger: c.Logger}
 		if err := t.Run(context.Background()); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	cfg.RestartLease = c.RestartLease
+	files := raftlog.Config{Dir: c.DataDir, Logger: c.Logger}
+	var m *membership
+	if c.Members != nil {
+		var err error
+		if m, err = openMembership(c); err != nil {
+			return nil, nil, nil, err
+		}
+		cfg, files = m.nodeConfig(cfg), m.journalConfig(files)
+	}
 	var kept *raftlog.Journal
-	n, err := node.Open(cfg, raftlog.Opener(raftlog.Config{Dir: c.DataDir, Logger: c.Logger}, &kept))
-	return n, kept, err
+	n, err := node.Open(cfg, raftlog.Opener(files, &kept))
+	if err != nil && m != nil {
+		m.close()
+	}
+	return n, kept, m, err
 }
 
 // watchNode notices that the node has ended by itself, because its journal has
@@ -251,7 +275,11 @@ func (s *Server) Drain(ctx context.Context) error {
 	if s.kept == nil {
 		return nil
 	}
-	return s.node.DisownBound(ctx)
+	err := s.node.DisownBound(ctx)
+	if s.members != nil {
+		s.members.yield(ctx)
+	}
+	return err
 }
 
 // Kept returns the journal with the data directory; nil if everything is in memory.
@@ -272,5 +300,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.look()
 	_ = s.port.Close() // nobody can do anything about an error
 	s.tasks.Wait()
-	return errors.Join(err, s.node.Close())
+	err = errors.Join(err, s.node.Close())
+	if s.members != nil {
+		s.members.close()
+	}
+	return err
 }

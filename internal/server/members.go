@@ -1,0 +1,351 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/cluster"
+	"github.com/ldlm-io/ldlm/internal/journal"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/node"
+)
+
+// Members say how a server is one of several. It needs a data directory.
+type Members struct {
+	// Listener is the port for other members. The server closes it, even if it does
+	// not start.
+	Listener net.Listener
+	// Advertise is where other members reach it.
+	Advertise string
+	// Name of this member. Default: that of the data directory, or "local".
+	Name string
+	// First are the addresses of the members, by name, that a new cluster begins with,
+	// this one among them. Default: this one.
+	First map[string]string
+	// Join is the address of any member of the cluster to join; "" joins none.
+	Join string
+	// Files are the certificates of this member. Default: plain text.
+	Files cluster.Files
+	// Clients is where clients reach this member, as other members tell theirs.
+	Clients string
+}
+
+// Times of members that have others, which go together: the lease of a member is 1.12
+// times two beats, a write to the slowest disk and an election.
+const (
+	memberLease  = 7 * time.Second
+	settleWithin = 4250 * time.Millisecond
+)
+
+// membership is a server's part in a cluster.
+type membership struct {
+	config  Members
+	version string
+	log     *slog.Logger
+	port    *cluster.Port
+	fresh   bool // there was no data yet
+	cluster string
+	ctx     context.Context
+	end     context.CancelFunc
+	tasks   sync.WaitGroup
+
+	// Set by begin.
+	journal *raftlog.Journal
+	node    *node.Node
+
+	mu      sync.Mutex
+	clients map[string]string // where clients reach members, by name
+}
+
+// openMembership opens the members' port and finds out which cluster it is.
+func openMembership(c *Config) (*membership, error) {
+	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, clients: map[string]string{}}
+	id, name, err := raftlog.Whose(c.DataDir)
+	if err != nil {
+		_ = m.config.Listener.Close() // nothing came over it
+		return nil, err
+	}
+	m.fresh = name == ""
+	if m.config.Name == "" {
+		m.config.Name = name
+	}
+	if m.config.Name == "" {
+		m.config.Name = "local"
+	}
+	m.cluster = id
+	if m.fresh && len(m.config.First) > 0 {
+		m.cluster = identityOf(m.config.First)
+	}
+	m.port, err = cluster.Open(cluster.Config{
+		Listener: m.config.Listener, Advertise: m.config.Advertise, Member: m.config.Name, Cluster: m.cluster,
+		Files: m.config.Files, Logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.ctx, m.end = context.WithCancel(context.Background())
+	if m.fresh && m.config.Join != "" {
+		if err := m.meet(); err != nil {
+			m.close()
+			return nil, err
+		}
+	}
+	m.clients[m.config.Name] = m.config.Clients
+	return m, nil
+}
+
+// identityOf is the identity of a cluster that begins with these members.
+func identityOf(first map[string]string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(first)) {
+		fmt.Fprintf(h, "%s=%s\n", name, first[name])
+	}
+	const size = 8
+	return hex.EncodeToString(h.Sum(nil)[:size])
+}
+
+// meetWithin is how long a member that joins looks for the cluster.
+const meetWithin = 10 * time.Second
+
+// meet learns which cluster is to be joined.
+func (m *membership) meet() error {
+	ctx, cancel := context.WithTimeout(m.ctx, meetWithin)
+	defer cancel()
+	for {
+		id, who, err := m.port.Meet(ctx, m.config.Join)
+		switch {
+		case err == nil && id != "":
+			m.cluster = id
+			m.port.Belong(id)
+			m.log.InfoContext(ctx, "Found the cluster to join", "cluster", id, "member", who)
+			return nil
+		case err == nil:
+			err = fmt.Errorf("member %q does not know its cluster yet", who)
+		}
+		t := time.NewTimer(200 * time.Millisecond)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return fmt.Errorf("cluster_join %s: no member answers there: %w", m.config.Join, err)
+		}
+	}
+}
+
+// journalConfig completes the configuration of the journal.
+func (m *membership) journalConfig(c raftlog.Config) raftlog.Config {
+	c.Member, c.Cluster = m.config.Name, m.cluster
+	c.Streams, c.Courier = m.port.Streams(), courier{m.port}
+	c.Join = m.config.Join != ""
+	for _, name := range slices.Sorted(maps.Keys(m.config.First)) {
+		c.Peers = append(c.Peers, raftlog.Peer{Member: name, Address: m.config.First[name]})
+	}
+	return c
+}
+
+// nodeConfig completes the configuration of the node.
+func (m *membership) nodeConfig(c node.Config) node.Config {
+	c.Member, c.Shared, c.SettleWithin = m.config.Name, true, settleWithin
+	c.Settings.MemberLease = lock.Duration(memberLease.Microseconds())
+	return c
+}
+
+// courier is the port as the journal wants it.
+type courier struct{ port *cluster.Port }
+
+// Ask implements [raftlog.Courier].
+func (c courier) Ask(ctx context.Context, of raftlog.Peer, question []byte) ([]byte, error) {
+	answer, err := c.port.Ask(ctx, of.Member, of.Address, cluster.TopicJournal, question)
+	if errors.Is(err, cluster.ErrNotAsked) {
+		return nil, fmt.Errorf("%w: %w", journal.ErrRefused, err)
+	}
+	return answer, err
+}
+
+// begin answers other members, joins them if asked to, and has clients told who leads.
+func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.Leader)) {
+	m.journal, m.node = j, n
+	m.port.Belong(j.Cluster())
+	m.port.Handle(cluster.TopicJournal, j.Serve)
+	m.port.Handle(cluster.TopicStatus, func(context.Context, []byte) []byte { return m.status() })
+	m.port.Handle(cluster.TopicLead, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, b, j.Transfer) })
+	m.port.Handle(cluster.TopicRemove, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, b, m.remove) })
+	if m.config.Join != "" {
+		m.tasks.Go(m.join)
+	}
+	m.tasks.Go(func() { m.tellLeaders(tell) })
+}
+
+// join joins the members, or tells them the present address of one that has.
+func (m *membership) join() {
+	if err := m.journal.Join(m.ctx, raftlog.Peer{Address: m.config.Join}); err != nil {
+		if m.ctx.Err() == nil {
+			m.log.ErrorContext(m.ctx, "This member could not join the others", "at", m.config.Join, "err", err)
+		}
+		return
+	}
+	m.log.InfoContext(m.ctx, "This member has a vote", "member", m.config.Name)
+}
+
+// operatorWithin bounds what operators ask for.
+const operatorWithin = 10 * time.Second
+
+// asked does what an operator asks for, and says what came of it.
+func (m *membership) asked(ctx context.Context, name []byte, do func(context.Context, string) error) []byte {
+	ctx, cancel := context.WithTimeout(ctx, operatorWithin)
+	defer cancel()
+	if err := do(ctx, string(name)); err != nil {
+		return []byte(err.Error())
+	}
+	return []byte{}
+}
+
+// remove makes a member none any more, also for the table of locks.
+func (m *membership) remove(ctx context.Context, name string) error {
+	if err := m.journal.Remove(ctx, name); err != nil {
+		return err
+	}
+	return m.node.EndMember(ctx, name)
+}
+
+// status is how this member sees the cluster, as JSON.
+func (m *membership) status() []byte {
+	s := m.journal.Status()
+	v := cluster.Status{
+		Cluster: s.Cluster, Member: s.Member, Version: m.version, Clients: m.config.Clients, Leader: s.Leader, Term: s.Term, Applied: s.Applied,
+	}
+	select {
+	case <-m.node.Begun():
+		v.Joined = true
+	default:
+	}
+	for _, x := range m.journal.Members() {
+		v.Members = append(v.Members, cluster.Info{Member: x.Member, Address: x.Address, Votes: x.Votes})
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil // there is nothing in it that could not be written
+	}
+	return b
+}
+
+// lookEvery is how often a member asks the others where clients reach them.
+const lookEvery = 5 * time.Second
+
+// tellLeaders has clients told who leads, and where all members are.
+func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
+	var last string
+	for {
+		changed := m.journal.Changed()
+		m.meetAll()
+		l := m.leader()
+		if now := fmt.Sprint(l.GetAddress(), l.GetSelf(), l.GetKnown(), l.GetMembers()); now != last {
+			tell(l)
+			last = now
+		}
+		t := time.NewTimer(lookEvery)
+		select {
+		case <-changed:
+		case <-t.C:
+		case <-m.ctx.Done():
+			t.Stop()
+			return
+		}
+		t.Stop()
+	}
+}
+
+// leader is who leads, in the words of the protocol.
+func (m *membership) leader() *ldlmv2.Leader {
+	l := &ldlmv2.Leader{}
+	who, known := m.journal.Leader()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l.Known = known; known {
+		l.Self = who.Member == m.config.Name
+		if !l.GetSelf() {
+			l.Address = m.clients[who.Member]
+		}
+	}
+	for _, x := range m.journal.Members() {
+		if address := m.clients[x.Member]; address != "" {
+			l.Members = append(l.Members, address)
+		}
+	}
+	return l
+}
+
+// meetAll asks all members where clients reach them.
+func (m *membership) meetAll() {
+	var asking sync.WaitGroup
+	for _, x := range m.journal.Members() {
+		if x.Member == m.config.Name {
+			continue
+		}
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(m.ctx, time.Second)
+			defer cancel()
+			answer, err := m.port.Ask(ctx, x.Member, x.Address, cluster.TopicStatus, nil)
+			var s cluster.Status
+			if err != nil || json.Unmarshal(answer, &s) != nil || s.Clients == "" {
+				return
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.clients[x.Member] = s.Clients
+		})
+	}
+	asking.Wait()
+}
+
+// yield hands the lead over before the server ends.
+func (m *membership) yield(ctx context.Context) {
+	if err := m.journal.Yield(); err != nil {
+		m.log.WarnContext(ctx, "The lead could not be handed over: the others will miss this member first", "err", err)
+	}
+}
+
+// close ends the part in the cluster. It is for after the journal is closed.
+func (m *membership) close() {
+	m.end()
+	m.port.Close()
+	m.tasks.Wait()
+}
+
+// ParseMembers reads the list of a new cluster's members: NAME=HOST:PORT, with commas
+// between.
+func ParseMembers(list string) (map[string]string, error) {
+	first := map[string]string{}
+	for item := range strings.SplitSeq(list, ",") {
+		name, address, found := strings.Cut(strings.TrimSpace(item), "=")
+		if !found {
+			return nil, fmt.Errorf("%q is no member: a member is NAME=HOST:PORT", item)
+		}
+		if err := cluster.CheckName(name); err != nil {
+			return nil, err
+		}
+		if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
+			return nil, fmt.Errorf("%q is no address that others can reach: a member is NAME=HOST:PORT", address)
+		}
+		for other, taken := range first {
+			if other == name || taken == address {
+				return nil, fmt.Errorf("members %q and %q have the same name or address", other, name)
+			}
+		}
+		first[name] = address
+	}
+	return first, nil
+}
