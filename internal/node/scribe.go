@@ -33,7 +33,12 @@ type note struct {
 	key     lock.Key // no more of it than may be shown
 	held    lock.Duration
 	text    string
+	// rest is set at the end of a session that spoke REST.
+	rest bool
 }
+
+// transportREST is what sessions call their transport that live by REST requests.
+const transportREST = "rest"
 
 func newScribe(log *slog.Logger) *scribe { return &scribe{log: log, more: make(chan struct{}, 1)} }
 
@@ -75,6 +80,7 @@ func (s *scribe) note(events []lock.Event) {
 			s.missed++
 		default:
 			n := note{typ: e.Type, reason: e.Reason, session: e.Session, name: e.Name, held: e.Held, text: e.Text}
+			n.rest = e.Type == lock.SessionEnded && e.Info != nil && e.Info.Transport == transportREST
 			copy(n.key[:4], e.Key[:])
 			s.notes = append(s.notes, n)
 		}
@@ -132,6 +138,9 @@ func (s *scribe) writeSession(ctx context.Context, end *note, holds []note) {
 	}
 	if len(own) == 0 && end.reason == lock.SessionClosed {
 		return
+	}
+	if end.rest && end.reason == lock.SessionExpired {
+		s.log.InfoContext(ctx, "REST session timeout", "rest_session_id", uint64(end.session))
 	}
 	s.log.InfoContext(ctx, "Client session cleanup", "session_id", uint64(end.session), "num_locks", len(own), "reason", end.reason.String())
 	for i := range own {

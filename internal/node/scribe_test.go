@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -53,6 +54,8 @@ func (d *diary) messages(t *testing.T) string {
 			all = append(all, line["msg"].(string)+" "+name)
 		} else if n, ok := line["num_locks"].(float64); ok {
 			all = append(all, line["msg"].(string)+" "+string(rune('0'+int(n)))+" "+line["reason"].(string))
+		} else if n, ok := line["rest_session_id"].(float64); ok {
+			all = append(all, fmt.Sprint(line["msg"], " ", n))
 		}
 	}
 	return strings.Join(all, "\n")
@@ -105,6 +108,15 @@ func TestScribe(t *testing.T) {
 		h.acquire(l, 0, "d")
 		l.Detach(0, true)
 		want("a session that was closed with a lock", "Client session cleanup 1 session_closed\nUnlocked during client session cleanup d")
+
+		rest := &lock.Info{Transport: "rest"}
+		o = h.call(&lock.Open{Secret: lock.SecretHash{4}, TTL: 3 * lock.Second, Info: rest})
+		elapse(4 * time.Second)
+		want("a REST session that was left alone", fmt.Sprintf("REST session timeout %d\nClient session cleanup 0 session_expired", o.Session))
+		closed := lock.SecretHash{5}
+		h.call(&lock.Open{Secret: closed, TTL: 3 * lock.Second, Info: rest})
+		h.call(&lock.Close{Caller: lock.Caller{Proof: &closed}})
+		want("one that was closed", "")
 	})
 }
 
