@@ -3,6 +3,7 @@ package raftlog
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -335,4 +336,27 @@ func moveAll(pattern, to string) error {
 		err = errors.Join(err, os.Rename(path, to+filepath.Base(path)))
 	}
 	return err
+}
+
+// What a crash has left is removed, in this directory and no other, whatever its name
+// would mean as a pattern.
+func TestTemporaryFilesOfADirectoryNamedLikeAPattern(t *testing.T) {
+	parent := fastDir(t)
+	dir, other := filepath.Join(parent, "[a-z]"), filepath.Join(parent, "b")
+	for _, dir := range []string{dir, other} {
+		mustClose(t, mustBegin(t, small(dir), &tape{}))
+	}
+	left, kept := filepath.Join(dir, "snapshots", "1.snap.tmp"), filepath.Join(other, "snapshots", "1.snap.tmp")
+	for _, path := range []string{left, kept} {
+		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, mustBegin(t, small(dir), &tape{}))
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a crash left is there: %v", err)
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Errorf("a file of another directory is gone: %v", err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // replaceFile writes a file such that after a crash either the old content is there
@@ -48,12 +49,15 @@ func syncPath(path string) error {
 
 // removeTemporary removes what a crash has left of files that were being made.
 func removeTemporary(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, "*"+temporarySuffix))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", dir, err)
+		return err
 	}
-	for _, path := range left {
-		if err := os.RemoveAll(path); err != nil {
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), temporarySuffix) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
