@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -12,7 +13,8 @@ import (
 // ListenerConfig says how a [Listener] treats connections. Zero fields take
 // their defaults.
 type ListenerConfig struct {
-	// Logger gets a line when accepting fails, and when a flood begins. Required.
+	// Logger gets a line when accepting fails, when a flood begins and, at DEBUG,
+	// for each TLS handshake that fails. Required.
 	Logger *slog.Logger
 	// QuietFor is how long a connection may take until it is clear what it
 	// speaks. Default 10 s.
@@ -158,6 +160,7 @@ func (ln *Listener) sort(c net.Conn) {
 	_ = c.SetDeadline(deadline)
 	native, head, err := sniff(ctx, c)
 	if err != nil {
+		ln.tellOfRefusal(c, err)
 		_ = c.Close()
 		return
 	}
@@ -166,6 +169,14 @@ func (ln *Listener) sort(c net.Conn) {
 		ln.native.give(NewConn(c, ln.config.WriteTimeout), ln.done)
 	} else {
 		ln.http2.give(&sniffed{Conn: c, head: head}, ln.done)
+	}
+}
+
+// tellOfRefusal logs why a TLS handshake has failed, for whoever looks for it.
+// Strangers can make many such lines, so they are for DEBUG alone.
+func (ln *Listener) tellOfRefusal(c net.Conn, err error) {
+	if t, ok := c.(*tls.Conn); ok && !t.ConnectionState().HandshakeComplete {
+		ln.config.Logger.Debug("TLS handshake failed", "remote", c.RemoteAddr().String(), "err", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -392,5 +393,37 @@ func TestAddressIsThatOfTheListener(t *testing.T) {
 		if got.String() != p.Addr().String() {
 			t.Errorf("address %v, want %v", got, p.Addr())
 		}
+	}
+}
+
+// A handshake that fails is told at DEBUG, with who and why; one that succeeds is
+// not, whatever comes after it.
+func TestFailedHandshakesAreLogged(t *testing.T) {
+	var log bytes.Buffer // read once the listener is closed
+	inner, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := NewListener(inner, ListenerConfig{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	good, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good.Close()
+	stranger, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(stranger, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, stranger) // until the server closes it
+	stranger.Close()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := `level=DEBUG msg="TLS handshake failed" remote=` + stranger.LocalAddr().String() + ` err="tls: first record does not look like a TLS handshake"`
+	if strings.Count(log.String(), "TLS handshake failed") != 1 || !strings.Contains(log.String(), want) {
+		t.Errorf("logged\n%s\nwant\n%s", log.String(), want)
 	}
 }
