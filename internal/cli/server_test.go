@@ -166,7 +166,7 @@ func TestProgramExitCodes(t *testing.T) {
 		program, args string
 		want          int
 	}{
-		{"ldlm-server", "--nope", 1}, {"ldlm-server", "-help", 0}, {"ldlm-server", "-s x", 1}, {"ldlm-server", "--version", 0},
+		{"ldlm-server", "--nope", 1}, {"ldlm-server", "-help", 0}, {"ldlm-server", "-s x --data_dir y", 1}, {"ldlm-server", "--version", 0},
 		{"ldlm", "server --nope", 64}, {"ldlm", "server x", 64}, {"ldlm", "", 0}, {"ldlm", "version", 0},
 	} {
 		if got := spawn(t, c.program, strings.Fields(c.args)...).end(t); got != c.want {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -208,8 +210,5 @@ func bytesText(n int64) string {
 	for len(units) > 1 && value >= step-0.05 {
 		value, units = value/step, units[1:]
 	}
-	if value == float64(int64(value)) {
-		return fmt.Sprintf("%.0f %s", value, units[0])
-	}
-	return fmt.Sprintf("%.1f %s", value, units[0])
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + units[0]
 }
