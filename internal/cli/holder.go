@@ -102,7 +102,11 @@ func (h *holder) start(lock *ldlm.Lock) (*supervise.Process, error) {
 		"LDLM_ADDRESS="+h.connection.Address)
 	config := childConfig(h.p, h.path, h.argv(h.p), environment, key)
 	config.Terminate, config.Kill = h.permit(lock)
+	config.Ready = h.endsBeforeStart
 	c, err := supervise.Start(config)
+	if errors.As(err, new(*exitError)) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, cannotRun(err)
 	}
@@ -110,6 +114,22 @@ func (h *holder) start(lock *ldlm.Lock) (*supervise.Process, error) {
 		h.remarks.warn("no guardian: if ldlm is killed, what the command has started may go on (%v)", c.Unguarded)
 	}
 	return c, nil
+}
+
+// endsBeforeStart is the end by a signal that came after the grant: nothing is
+// started for somebody who does not want it any more.
+func (h *holder) endsBeforeStart() error {
+	for {
+		select {
+		case s := <-h.signals:
+			if !supervise.IsStop(s) {
+				return &exitError{code: signalCode(s)}
+			}
+			_ = supervise.Suspend()
+		default:
+			return nil
+		}
+	}
 }
 
 // permit is for how long a command may run that was not started yet, if this

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -32,6 +34,10 @@ type Config struct {
 	// Terminate and Kill are the first permit, for a guardian that nobody gets to
 	// tell more: see [Process.Permit]. 0 is never.
 	Terminate, Kill time.Duration
+	// Ready is asked right before the child is started; an error means that it is
+	// not, and is what [Start] returns. Signals that a terminal delivers are passed
+	// on from then until the child can have them itself. Nil asks nobody.
+	Ready func() error
 }
 
 // Process is a child that was started. Its methods are safe for concurrent use.
@@ -62,7 +68,11 @@ func Start(c Config) (*Process, error) {
 		SysProcAttr: attributes(c.Foreground), WaitDelay: outputPatience,
 	}
 	started := make(chan error)
-	go p.run(cmd, started)
+	ready := c.Ready
+	if ready == nil {
+		ready = func() error { return nil }
+	}
+	go p.run(cmd, ready, started)
 	if err := <-started; err != nil {
 		p.guardian.dismiss()
 		return nil, err
@@ -81,10 +91,14 @@ func unlessZero(d time.Duration) time.Duration {
 
 // run starts the child and waits for its end. The kernel ties the child's life to
 // the thread that started it, so that is kept for as long.
-func (p *Process) run(cmd *exec.Cmd, started chan<- error) {
+func (p *Process) run(cmd *exec.Cmd, ready func() error, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := cmd.Start()
+	early := p.hearEarly()
+	err := ready()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err == nil {
 		err = p.adopt(cmd.Process)
 		if err != nil {
@@ -92,6 +106,7 @@ func (p *Process) run(cmd *exec.Cmd, started chan<- error) {
 			_ = cmd.Wait()
 		}
 	}
+	early(err == nil)
 	started <- err
 	if err != nil {
 		return
@@ -99,6 +114,30 @@ func (p *Process) run(cmd *exec.Cmd, started chan<- error) {
 	_ = cmd.Wait() // how it ended is in its state
 	p.state = cmd.ProcessState
 	close(p.done)
+}
+
+// hearEarly hears the signals that a terminal delivers to all of its foreground
+// while the child is not there yet. The function that it returns ends that, and
+// passes on what was heard if the child was started: one that came after the fork
+// met the child as well, which then is about to end of it already.
+func (p *Process) hearEarly() func(started bool) {
+	if !p.foreground {
+		return func(bool) {}
+	}
+	const enough = 16
+	heard := make(chan os.Signal, enough)
+	if all := slices.DeleteFunc(terminalSignals(), signal.Ignored); len(all) > 0 {
+		signal.Notify(heard, all...)
+	}
+	return func(started bool) {
+		signal.Stop(heard) // after this all that came until now is in the channel
+		close(heard)
+		for s := range heard {
+			if started {
+				_ = p.Forward(s)
+			}
+		}
+	}
 }
 
 // ID is the number of the process that was started.

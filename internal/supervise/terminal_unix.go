@@ -45,6 +45,11 @@ func Ends(s os.Signal) bool {
 	}
 }
 
+// terminalSignals are those that a terminal delivers to all of its foreground.
+func terminalSignals() []os.Signal {
+	return []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP}
+}
+
 // FromTerminal reports whether a signal is one that a terminal delivers to all of
 // its foreground, so that a child there has it already.
 func FromTerminal(s os.Signal) bool { return s == syscall.SIGINT || s == syscall.SIGQUIT }

@@ -20,6 +20,9 @@ func IsStop(os.Signal) bool { return false }
 // Ends reports whether a signal ends a process that does nothing about it.
 func Ends(os.Signal) bool { return true }
 
+// terminalSignals: none can be passed on.
+func terminalSignals() []os.Signal { return nil }
+
 // FromTerminal reports whether a signal is one that a child has already.
 func FromTerminal(os.Signal) bool { return true }
 
