@@ -243,7 +243,7 @@ func (m *membership) status() []byte {
 }
 
 // lookEvery is how often a member asks the others where clients reach them.
-const lookEvery = 5 * time.Second
+const lookEvery = time.Second
 
 // tellLeaders has clients told who leads, and where all members are.
 func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {

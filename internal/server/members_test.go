@@ -1,0 +1,217 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/ldlm-io/ldlm"
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/cluster"
+	"github.com/ldlm-io/ldlm/internal/server"
+)
+
+// member is a server that is one of several.
+type member struct {
+	*server.Server
+	name, address string // of the members' port
+	clients       string
+	over          sync.Once
+}
+
+func (m *member) end(t *testing.T) {
+	t.Helper()
+	m.over.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := m.Shutdown(ctx); err != nil {
+			t.Errorf("end %s: %v", m.name, err)
+		}
+	})
+}
+
+// startMember starts a member on loopback.
+func startMember(t *testing.T, name string, port net.Listener, complete func(*server.Members)) *member {
+	t.Helper()
+	l := listen(t)
+	c := &server.Members{Listener: port, Advertise: port.Addr().String(), Name: name, Clients: l.Addr().String()}
+	complete(c)
+	s, err := server.Start(server.Config{Listener: l, DataDir: filepath.Join(t.TempDir(), name), RestartLease: time.Minute, Members: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &member{Server: s, name: name, address: c.Advertise, clients: c.Clients}
+	t.Cleanup(func() { m.end(t) })
+	return m
+}
+
+// startThree begins a cluster.
+func startThree(t *testing.T) []*member {
+	t.Helper()
+	first, ports := map[string]string{}, map[string]net.Listener{}
+	for _, name := range []string{"a", "b", "c"} {
+		ports[name] = listen(t)
+		first[name] = ports[name].Addr().String()
+	}
+	var all []*member
+	for _, name := range []string{"a", "b", "c"} {
+		all = append(all, startMember(t, name, ports[name], func(c *server.Members) { c.First = first }))
+	}
+	for _, m := range all {
+		<-m.Node().Begun()
+	}
+	return all
+}
+
+// parted returns the member that leads, and the others.
+func parted(t *testing.T, all []*member) (leader *member, others []*member) {
+	t.Helper()
+	for leader == nil {
+		changed := all[0].Kept().Changed()
+		who, known := all[0].Kept().Leader()
+		if !known {
+			<-changed
+			continue
+		}
+		others = nil
+		for _, m := range all {
+			if m.name == who.Member {
+				leader = m
+			} else {
+				others = append(others, m)
+			}
+		}
+	}
+	return leader, others
+}
+
+func v1At(t *testing.T, m *member) ldlmv1.LDLMClient {
+	t.Helper()
+	c, err := grpc.NewClient(m.clients, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // the test is over
+	return ldlmv1.NewLDLMClient(c)
+}
+
+// The member that leads goes. A lock of the first protocol that is held at another one
+// stays, with its connection; native clients that wait at all members get the lock
+// in the order in which they came, with tokens that grow.
+func TestLeaderGoes(t *testing.T) {
+	all := startThree(t)
+	leader, others := parted(t, all)
+	v1 := v1At(t, others[0])
+	held, err := v1.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "v1"})
+	if err != nil || !held.GetLocked() {
+		t.Fatalf("%v, %v", held, err)
+	}
+	addresses := []string{leader.clients, others[0].clients, others[1].clients}
+	holder, err := ldlm.Dial(others[1].clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close() }()
+	lock, err := holder.Lock(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, len(addresses))
+	last := lock.Token()
+	var waiting sync.WaitGroup
+	for i, at := range addresses {
+		c, err := ldlm.Dial(strings.Join(append([]string{at}, addresses...), ","))
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting.Go(func() {
+			defer func() { _ = c.Close() }()
+			l, err := c.Lock(context.WithoutCancel(t.Context()), "a")
+			if err != nil {
+				got <- fmt.Sprintf("%d: %v", i, err)
+				return
+			}
+			got <- fmt.Sprintf("%d, grows: %v", i, l.Token() > last)
+			if err := l.Release(context.WithoutCancel(t.Context())); err != nil {
+				t.Errorf("release: %v", err)
+			}
+		})
+		for {
+			view, _, err := others[0].Node().Lookup(t.Context(), "a")
+			if err == nil && len(view.Waiters) == i+1 {
+				break
+			}
+		}
+	}
+	leader.end(t)
+	if again, err := v1At(t, others[1]).TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "v1"}); err != nil || again.GetLocked() {
+		t.Errorf("somebody else: %v, %v", again, err)
+	}
+	if err := lock.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for i := range addresses {
+		if s, want := <-got, fmt.Sprintf("%d, grows: true", i); s != want {
+			t.Errorf("place %d: %s", i, s)
+		}
+	}
+	waiting.Wait()
+	if let, err := v1.Unlock(t.Context(), &ldlmv1.UnlockRequest{Name: "v1", Key: held.GetKey()}); err != nil || !let.GetUnlocked() {
+		t.Errorf("unlock: %v, %v", let, err)
+	}
+}
+
+// A server that was alone is joined by two, and goes; what was held stays.
+func TestGrowAndShrink(t *testing.T) {
+	a := startMember(t, "a", listen(t), func(*server.Members) {})
+	<-a.Node().Begun()
+	c, err := ldlm.Dial(a.clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Lock(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	all := []*member{a}
+	for _, name := range []string{"b", "c"} {
+		m := startMember(t, name, listen(t), func(x *server.Members) { x.Join = a.address })
+		<-m.Node().Begun()
+		for votes := 0; votes != len(all)+1; {
+			<-time.After(10 * time.Millisecond)
+			votes = 0
+			for _, x := range m.Kept().Members() {
+				if x.Votes {
+					votes++
+				}
+			}
+		}
+		all = append(all, m)
+	}
+	port, err := cluster.Open(cluster.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if answer, err := port.Ask(t.Context(), "c", all[2].address, cluster.TopicLead, []byte("b")); err != nil || len(answer) > 0 {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	if answer, err := port.Ask(t.Context(), "", all[2].address, cluster.TopicRemove, []byte("a")); err != nil || len(answer) > 0 {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	view, _, err := all[2].Node().Lookup(t.Context(), "a")
+	if err != nil || len(view.Holders) != 1 {
+		t.Errorf("%d holders, %v", len(view.Holders), err)
+	}
+	if n := len(all[1].Kept().Members()); n != 2 {
+		t.Errorf("%d members", n)
+	}
+}
