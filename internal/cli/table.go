@@ -30,8 +30,12 @@ func (t *table) addTexts(s style, texts ...string) {
 	t.add(row...)
 }
 
+// maxAligned is how many columns of a terminal a cell may take and make others as
+// wide. One name of many kilobytes would be as many blanks in every other line.
+const maxAligned = 100
+
 // lines returns the rows with their columns aligned. The last cell of a row does
-// not make its column wider than it must be.
+// not make its column wider than it must be, nor does one that is very wide.
 func (t *table) lines(color bool) []string {
 	var widths []int
 	for _, row := range t.rows {
@@ -39,8 +43,11 @@ func (t *table) lines(color bool) []string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			if i < len(row)-1 || i == len(widths)-1 {
-				widths[i] = max(widths[i], columns(printable(c.text)))
+			if i == len(row)-1 && i < len(widths)-1 {
+				continue
+			}
+			if n := columns(printable(c.text)); n <= maxAligned {
+				widths[i] = max(widths[i], n)
 			}
 		}
 	}

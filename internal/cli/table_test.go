@@ -41,6 +41,19 @@ func TestTableLines(t *testing.T) {
 	}
 }
 
+// One name of many kilobytes costs its own line, and no other.
+func TestTableLinesBesideAHugeCell(t *testing.T) {
+	huge := strings.Repeat("n", 1<<16)
+	table := &table{}
+	table.addTexts(plain, "name", "x")
+	table.addTexts(plain, huge, "y")
+	table.addTexts(plain, strings.Repeat("w", maxAligned), "z")
+	want := []string{"name" + strings.Repeat(" ", maxAligned-2) + "x", huge + "  y", strings.Repeat("w", maxAligned) + "  z"}
+	if got := table.lines(false); !slices.Equal(got, want) {
+		t.Errorf("the first line takes %d bytes, want %d", len(got[0]), len(want[0]))
+	}
+}
+
 // Colours take no columns.
 func TestTableLinesInColor(t *testing.T) {
 	table := &table{}
