@@ -95,6 +95,15 @@ func (q *request) renewed(a *reply, session *lock.SecretHash) *reply {
 	return a
 }
 
+// alive renews the session, or says that there is none.
+func (q *request) alive(session *lock.SecretHash) *reply {
+	yes := &reply{}
+	if a := q.renewed(yes, session); a != yes {
+		return a
+	}
+	return nil
+}
+
 // The names of questions in the log, as version 1 has them.
 const (
 	methodLock   = "TryLock"
@@ -110,6 +119,12 @@ func (q *request) read(session *lock.SecretHash) (*reply, *question) {
 		return failure(http.StatusNotFound, codeNotFound, "Not Found"), nil
 	case q.Method != http.MethodPost:
 		return failure(http.StatusNotImplemented, codeUnimplemented, "Method Not Allowed"), nil
+	}
+	if q.ContentLength < 0 || q.ContentLength > smallBodyBytes {
+		// Whoever has made a cookie up is not to make the server read all this.
+		if refused := q.alive(session); refused != nil {
+			return refused, nil
+		}
 	}
 	body, refused := q.body()
 	if refused != nil {

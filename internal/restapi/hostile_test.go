@@ -164,6 +164,27 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
+// TestStrangersBodies: who has made a cookie up is told so before anything large
+// is read, even if it never comes.
+func TestStrangersBodies(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t)
+		for _, how := range []string{"Content-Length: 1000000\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n"} {
+			begin := time.Now()
+			got := exchange(t, h.dial(), "POST /v1/lock HTTP/1.1\r\nHost: h\r\nCookie: ldlm-session="+strings.Repeat("a", 32)+"\r\n"+how)
+			// Of what may be short the rest is waited for, so that the answer arrives.
+			if !strings.HasPrefix(got, "HTTP/1.1 401 ") || time.Since(begin) > 2*time.Second {
+				t.Errorf("%q: after %v: %q", how, time.Since(begin), got)
+			}
+		}
+		c := h.client().begin()
+		if r := c.lock(`{"name":"l"` + strings.Repeat(" ", 1<<19) + "}"); !r.Locked {
+			t.Errorf("a large body in a session: %+v", r)
+		}
+		h.close()
+	})
+}
+
 // A client that does not read its answers is cut off.
 func TestSlowReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -67,6 +67,9 @@ const (
 	// maxBodyBytes is more than a request takes whose lock has the longest name
 	// there is, with each character escaped.
 	maxBodyBytes = 1 << 20
+	// smallBodyBytes is what is read before it is known whether the session lives:
+	// most requests take less, and one look at the table instead of two.
+	smallBodyBytes = 8 << 10
 	// maxDiscardBytes is how much of a body that is too long is read and thrown
 	// away, so that its sender gets the answer.
 	maxDiscardBytes = 256 << 20
