@@ -25,7 +25,7 @@ func newCluster(p *Process) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	asker := &clusterAsker{}
-	c.AddCommand(newClusterStatus(p, asker), newClusterTransfer(p, asker), newClusterRemove(p, asker), newClusterCA(p))
+	c.AddCommand(newClusterStatus(p, asker), newClusterTransfer(p, asker), newClusterRemove(p, asker), newClusterRecover(p), newClusterCA(p))
 	return c
 }
 
