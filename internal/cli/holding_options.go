@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -45,7 +47,8 @@ type holdingOptions struct {
 
 	try          bool
 	wait         time.Duration
-	waits        bool // --wait was given
+	waits        bool   // --wait was given
+	tooSmall     string // a flag that was given a number below 1
 	conflictCode int
 
 	// Of lock alone:
@@ -105,6 +108,11 @@ func (o *holdingOptions) split(c *cobra.Command, args []string) {
 		o.names, o.command = args[:n], args[n:]
 	}
 	o.waits = c.Flags().Changed("wait")
+	for _, flag := range []string{"size", "permits", "while-pid"} {
+		if n, err := c.Flags().GetInt(flag); err == nil && n < 1 && c.Flags().Changed(flag) {
+			o.tooSmall = flag
+		}
+	}
 }
 
 // check refuses what cannot be meant.
@@ -114,14 +122,16 @@ func (o *holdingOptions) check(dashed bool) error {
 		return errors.New("which lock? Give its NAME")
 	case len(o.names) > 1 && !o.all:
 		return fmt.Errorf("one NAME, not %d: a command to run comes after --, and several locks at once need --all", len(o.names))
+	case o.twice() != "":
+		return fmt.Errorf("%s is named twice; once is enough", quoteName(o.twice()))
+	case o.tooSmall != "":
+		return fmt.Errorf("--%s is 1 at least", o.tooSmall)
 	case dashed && len(o.command) == 0:
 		return errors.New("there is no command after --")
 	case o.shell != "" && len(o.command) > 0:
 		return errors.New("-c and a command after -- exclude each other")
 	case o.whilePID != 0 && o.runs():
 		return errors.New("--while-pid is for holding without a command")
-	case o.whilePID < 0:
-		return fmt.Errorf("--while-pid: there is no process %d", o.whilePID)
 	case o.try && o.waits:
 		return errors.New("-n does not wait, and -w does")
 	case o.shared && o.exclusive:
@@ -139,6 +149,17 @@ func (o *holdingOptions) check(dashed bool) error {
 			shortDuration(o.killAfter), shortDuration(o.ttl), o.bounds().budget().Truncate(10*time.Millisecond))
 	}
 	return nil
+}
+
+// twice is a name that is there more than once, "" if there is none.
+func (o *holdingOptions) twice() string {
+	sorted := slices.Sorted(slices.Values(o.names))
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i] == sorted[i-1] {
+			return sorted[i]
+		}
+	}
+	return ""
 }
 
 // runs reports whether there is a command to run.
@@ -194,6 +215,10 @@ func userName() string {
 		if name := os.Getenv(variable); name != "" {
 			return name
 		}
+	}
+	// As in a container, or under a service manager.
+	if u, err := user.Current(); err == nil {
+		return u.Username
 	}
 	return ""
 }
