@@ -38,11 +38,11 @@ func TestDump(t *testing.T) {
 	kinds := map[string]int{}
 	for _, p := range parts {
 		var part struct {
-			Part     string
+			Part     string `json:"part"`
 			Commands []struct {
-				Command string
-				Fields  map[string]any
-			}
+				Command string         `json:"command"`
+				Fields  map[string]any `json:"fields"`
+			} `json:"commands"`
 		}
 		if err := json.Unmarshal(p, &part); err != nil {
 			t.Fatalf("%s: %v", p, err)

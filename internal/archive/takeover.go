@@ -54,7 +54,7 @@ func (t *TakeOver) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loadState() error reading state file: %w", err)
 	}
-	if err := raftlog.Restore(t.To.config(), raftlog.SnapshotInfo{}, chunksOf(table)); err != nil {
+	if err := raftlog.Restore(t.To.config(), raftlog.SnapshotInfo{}, chunksOf(table)); err != nil { //nolint:contextcheck // it is done or not: there is nothing to end
 		return err
 	}
 	t.tell(ctx, f)

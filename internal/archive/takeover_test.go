@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,7 +177,7 @@ func TestTakeOverRefused(t *testing.T) {
 	for what, c := range map[string]struct{ file, first, then string }{
 		"garbage":   {placed(t, []byte("this is not a state file")), v1, "at byte 1:"},
 		"cut short": {placed(t, good[:len(good)-1]), v1, "at byte "},
-		"goes on":   {placed(t, append(good[:len(good):len(good)], 0)), v1, "1 bytes follow"},
+		"goes on":   {placed(t, append(slices.Clip(good), 0)), v1, "1 bytes follow"},
 		"size 0":    {placed(t, append(big, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)), v1, "size 0"},
 		"a key in capitals": {
 			placed(t, stateOf("l", "9309E11F-0a34-4a5e-945c-63d66fedb579", 1)), head + `lock "l": its key is "9309E11F`, "UUIDs",

@@ -158,7 +158,7 @@ func shown() map[string]view {
 	return views
 }
 
-func ms(n int64) *int64 { return &n }
+func ms(n int64) *int64 { return new(n) }
 
 func snapshotShown() document.Snapshot {
 	d := document.Snapshot{

@@ -38,7 +38,9 @@ func TestSnapshotsFromSaveToStart(t *testing.T) {
 	if got := call(t, Ldlm, nil, "snapshot", "save", "--force", "--data_dir", data, file); got.code != 0 {
 		t.Errorf("offline, over a file: %+v", got)
 	}
-	var d struct{ Holds int }
+	var d struct {
+		Holds int `json:"holds"`
+	}
 	if got := call(t, Ldlm, nil, "snapshot", "inspect", "-o", "json", file); got.code != 0 || json.Unmarshal([]byte(got.stdout), &d) != nil || d.Holds != 1 {
 		t.Errorf("inspect: %+v", got)
 	}
