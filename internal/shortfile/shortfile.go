@@ -8,6 +8,7 @@ package shortfile
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -20,8 +21,8 @@ const MaxBytes = 1 << 20
 const patience = 10 * time.Second
 
 // Read reads a file. It fails for one that is longer than [MaxBytes], and for one
-// that is not at hand within 10 s; a pipe that nobody has open for writing is
-// empty. Errors name the file.
+// that is not at hand within 10 s, and for a pipe that nothing comes from: that is
+// no empty file, but one whose writer is late. Errors name the file.
 func Read(path string) ([]byte, error) {
 	// Without the flag the system waits in here for a writer, for ever.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -31,10 +32,15 @@ func Read(path string) ([]byte, error) {
 	// What cannot have a deadline is a file that is at hand.
 	_ = f.SetReadDeadline(time.Now().Add(patience))
 	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	info, statErr := f.Stat()
 	_ = f.Close() // it was only read
 	switch {
 	case err != nil:
 		return nil, err
+	case statErr != nil:
+		return nil, statErr
+	case len(data) == 0 && info.Mode()&fs.ModeNamedPipe != 0:
+		return nil, fmt.Errorf("%s is a pipe, and nobody writes to it", path)
 	case len(data) > MaxBytes:
 		return nil, fmt.Errorf("%s is larger than %d bytes", path, MaxBytes)
 	}
