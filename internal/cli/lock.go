@@ -124,13 +124,26 @@ func parseLockArgs(client *adminsock.Client, args []string) (*lockCommand, error
 	return c, nil
 }
 
-// lockSocket is the socket to use without the flag.
+// serviceSocket is where a server has its socket that runs as a service: it does
+// not share its folder of temporary files.
+const serviceSocket = "/run/ldlm/ipc.sock"
+
+// lockSocket is the socket to use without the flag: where it always was, or, if
+// there is none, that of a service.
 func lockSocket(getenv func(string) string) string {
-	setting := getenv("LDLM_IPC_SOCKET_FILE")
-	if setting == "" {
-		setting = config.PlatformSpecific
+	if setting := getenv("LDLM_IPC_SOCKET_FILE"); setting != "" {
+		return config.SocketFile(setting, getenv)
 	}
-	return config.SocketFile(setting, getenv)
+	usual := config.SocketFile(config.PlatformSpecific, getenv)
+	if !exists(usual) && exists(serviceSocket) {
+		return serviceSocket
+	}
+	return usual
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // lockFlagText says what is wrong with a flag, as ldlm-lock always has.
