@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/certs/certstest"
+)
+
+// examined runs ldlm doctor and returns its findings as verdicts and texts.
+func examined(t *testing.T, args ...string) (code int, found string) {
+	t.Helper()
+	r := call(t, Ldlm, nil, append([]string{"doctor", "-o", "json", "--ipc_socket_file", ""}, args...)...)
+	var all []finding
+	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil {
+		t.Fatalf("%v in %+v", err, r)
+	}
+	var b strings.Builder
+	for _, f := range all {
+		b.WriteString(f.Verdict + " " + f.Check + ": " + f.Text + "\n")
+	}
+	return r.code, b.String()
+}
+
+func TestDoctor(t *testing.T) {
+	a := certstest.New(t)
+	good, soon, expired := a.Issue("good", time.Now().Add(100*24*time.Hour)), a.Issue("soon", time.Now().Add(time.Hour)), a.Issue("old", time.Now().Add(-time.Hour))
+	open := write(t, "secrets", "x\n")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	server := startServer(t, nil)
+	wide := t.TempDir()
+	if err := os.Chmod(wide, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"-l " + freePort(t), 0, "ok ports: listen_address"},
+		{"-l " + freePort(t), 0, "note data: no data_dir"},
+		{"-l " + server.address(t), 0, "ok versions: server and this program"},
+		{"-l nonsense", 1, "wrong configuration: listen_address"},
+		{"--no_such_key", exitUsage, ""},
+		{"-l 127.0.0.1:0 --tls_cert " + good.Certificate + " --tls_key " + good.Key, 0, "ok certificate: "},
+		{"-l 127.0.0.1:0 --tls_cert " + soon.Certificate + " --tls_key " + soon.Key, 0, "note certificate: "},
+		{"-l 127.0.0.1:0 --tls_cert " + expired.Certificate + " --tls_key " + expired.Key, 1, "has expired on"},
+		{"-l 127.0.0.1:0 --tls_cert " + good.Certificate + " --tls_key " + soon.Key, 1, "wrong certificate: "},
+		{"-l 127.0.0.1:0 --password_file " + open, 1, "wrong secrets: "},
+		{"-l 127.0.0.1:0 --data_dir " + wide, 0, "note data: others may look"},
+		{"-l 127.0.0.1:0 --data_dir " + open, 1, "is no directory"},
+		{"-l 127.0.0.1:0 --data_dir " + filepath.Join(wide, "no", "folder"), 1, "wrong data: "},
+		{"-l " + freePort(t) + " -r " + takePort(t).Addr().String(), 1, "wrong ports: "},
+	} {
+		if c.want == "" {
+			if r := call(t, Ldlm, nil, "doctor", c.args); r.code != c.code {
+				t.Errorf("%s: %+v", c.args, r)
+			}
+			continue
+		}
+		code, found := examined(t, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(found, c.want) {
+			t.Errorf("%s: exit code %d, want %d, and %q in\n%s", c.args, code, c.code, c.want, found)
+		}
+	}
+}
