@@ -14,7 +14,7 @@ GO ?= go
 BIN := $(CURDIR)/.bin
 
 # The modules of the repository; the first is what users import.
-MODULES := . bench tools/bench tools/buf tools/gen tools/lint
+MODULES := . bench deploy/check tools/bench tools/buf tools/gen tools/lint tools/release
 
 # auto: the race detector if it can be built here. on: fail without it. off: without.
 RACE ?= auto
@@ -32,7 +32,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## Build the programs into .bin/.
@@ -80,6 +80,30 @@ cross: ## Build and vet for every platform (PLATFORMS).
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./...; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...; \
 	done
+
+.PHONY: dist
+dist: ## Build static programs for every platform into dist/ (PLATFORMS of scripts/dist.sh).
+	@./scripts/dist.sh dist
+
+.PHONY: reproducible
+reproducible: ## Build twice, in two places, and compare (linux and windows).
+	@./scripts/reproducible.sh linux/amd64 windows/arm64
+
+.PHONY: units
+units: build ## Look over the units of systemd.
+	@./scripts/check-units.sh $(BIN)
+
+.PHONY: deploy-check
+deploy-check: units ## Look over everything in deploy/: units, Dockerfile, manifests, chart.
+	$(GO) -C deploy/check test $(TESTFLAGS) ./...
+
+.PHONY: release-check
+release-check: $(BIN)/goreleaser ## Look over what a release is made by.
+	$(BIN)/goreleaser check
+
+.PHONY: release-snapshot
+release-snapshot: $(BIN)/goreleaser ## Build all of a release into dist/, packages too, and publish nothing.
+	$(BIN)/goreleaser release --snapshot --clean
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint $(BIN)/buf ## Check the code and the wire.
@@ -130,6 +154,10 @@ $(BIN)/protoc-gen-go-grpc: $(BIN)/protoc-gen-go
 
 $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	GOBIN=$(BIN) $(GO) -C tools/lint install tool
+	@touch $@
+
+$(BIN)/goreleaser: tools/release/go.mod tools/release/go.sum
+	GOBIN=$(BIN) $(GO) -C tools/release install tool
 	@touch $@
 
 $(BIN)/benchstat: tools/bench/go.mod tools/bench/go.sum
