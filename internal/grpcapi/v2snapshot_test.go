@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
 // kept is a directory with this snapshot, which breaks off with an error if there is one.
@@ -66,4 +71,23 @@ func TestSaveSnapshot(t *testing.T) {
 func TestNothingToSave(t *testing.T) {
 	_, err := open(t).native().save()
 	failedWith(t, "in memory", err, codes.Unimplemented, ldlmv2.Code_CODE_UNSUPPORTED)
+}
+
+// Who is refused for want of room on the server's disk is told so.
+func TestDiskFull(t *testing.T) {
+	m := &moody{}
+	h := open(t, func(_ *node.Config, c *grpcapi.Config) { c.Node = m })
+	full := fmt.Errorf("%w: %w", journal.ErrRefused, journal.ErrDiskFull)
+	m.before = full
+	_, err := h.native().OpenSession(t.Context(), &ldlmv2.OpenSessionRequest{Secret: make([]byte, 16)})
+	failedWith(t, "v2", err, codes.Unavailable, ldlmv2.Code_CODE_UNAVAILABLE)
+	if got := status.Convert(err).Message(); got != sessionapi.DiskFull {
+		t.Errorf("v2: %q", got)
+	}
+	c := h.client()
+	m.before = full
+	_, err = c.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "l"})
+	if got := status.Convert(err); got.Code() != codes.Unavailable || got.Message() != sessionapi.DiskFull {
+		t.Errorf("v1: %v", err)
+	}
 }

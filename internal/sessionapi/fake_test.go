@@ -10,6 +10,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -211,6 +212,7 @@ func TestAnswersWhenTheNodeFails(t *testing.T) {
 	}{
 		{"refused", true, fmt.Errorf("%w: %w", sessionapi.ErrRefused, errBroken), ldlmv2.Code_CODE_UNAVAILABLE, ldlmv2.Ending_ENDING_REFUSED},
 		{"refused, later", false, fmt.Errorf("%w: %w", sessionapi.ErrRefused, errBroken), ldlmv2.Code_CODE_UNAVAILABLE, ldlmv2.Ending_ENDING_REFUSED},
+		{"full disk", true, fmt.Errorf("%w: %w", sessionapi.ErrRefused, journal.ErrDiskFull), ldlmv2.Code_CODE_UNAVAILABLE, ldlmv2.Ending_ENDING_REFUSED},
 		{"unknown", true, errBroken, ldlmv2.Code_CODE_UNKNOWN_OUTCOME, ldlmv2.Ending_ENDING_UNKNOWN},
 		{"unknown, later", false, errBroken, ldlmv2.Code_CODE_UNKNOWN_OUTCOME, ldlmv2.Ending_ENDING_UNKNOWN},
 	}
