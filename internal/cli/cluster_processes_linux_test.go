@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/ldlm-io/ldlm"
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+)
+
+// trio is three members in processes of their own, with certificates.
+type trio struct {
+	t       *testing.T
+	dir     string
+	members string
+	clients map[string]string
+	ports   map[string]string
+	process map[string]*exec.Cmd
+}
+
+func startTrio(t *testing.T) *trio {
+	t.Helper()
+	w := &trio{t: t, dir: t.TempDir(), clients: map[string]string{}, ports: map[string]string{}, process: map[string]*exec.Cmd{}}
+	ca := filepath.Join(w.dir, "ca")
+	if got := call(t, Ldlm, nil, "cluster", "ca", "init", "--dir", ca); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	var list []string
+	for _, m := range []string{"a", "b", "c"} {
+		if got := call(t, Ldlm, nil, "cluster", "ca", "issue", m, "--dir", ca); got.code != 0 {
+			t.Fatalf("%+v", got)
+		}
+		w.clients[m], w.ports[m] = spareAddress(t), spareAddress(t)
+		list = append(list, m+"="+w.ports[m])
+	}
+	w.members = strings.Join(list, ",")
+	t.Cleanup(func() {
+		for m := range w.process {
+			w.kill(m)
+		}
+	})
+	for m := range w.clients {
+		w.start(m)
+	}
+	w.leader()
+	return w
+}
+
+// spareAddress is one on loopback that nobody listens at.
+func spareAddress(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// credentials are flags with the certificate of a member.
+func (w *trio) credentials(m string) []string {
+	file := func(name string) string { return filepath.Join(w.dir, "ca", name) }
+	return []string{"--cluster_ca", file("ca.pem"), "--cluster_cert", file(m + ".pem"), "--cluster_key", file(m + "-key.pem")}
+}
+
+func (w *trio) start(m string) {
+	w.t.Helper()
+	args := append([]string{
+		"server", "--data_dir", filepath.Join(w.dir, m), "-l", w.clients[m], "--ipc_socket_file", "", "--member_name", m, "--cluster_members", w.members,
+	}, w.credentials(m)...)
+	c := exec.Command(filepath.Join(programs, "ldlm"), args...)
+	if err := c.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.process[m] = c
+}
+
+// kill ends a member's process as kill -9 does.
+func (w *trio) kill(m string) {
+	c := w.process[m]
+	delete(w.process, m)
+	_ = c.Process.Kill() // it may be dead
+	_ = c.Wait()         // how it ended is known
+}
+
+func (w *trio) signal(m string, s syscall.Signal) {
+	w.t.Helper()
+	if err := w.process[m].Process.Signal(s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// leader returns the member that leads, when the others say so, and those that follow.
+func (w *trio) leader() (leader string, others []string) {
+	w.t.Helper()
+	for range 400 {
+		for m := range w.process {
+			got := call(w.t, Ldlm, nil, append([]string{"cluster", "status", "--member", w.ports[m]}, w.credentials(m)...)...)
+			for line := range strings.Lines(got.stdout) {
+				if f := strings.Fields(line); len(f) == 4 && f[3] == "yes" && w.process[f[0]] != nil && f[0] != m {
+					for other := range w.process {
+						if other != f[0] {
+							others = append(others, other)
+						}
+					}
+					slices.Sort(others)
+					return f[0], others
+				}
+			}
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	w.t.Fatal("nobody leads")
+	return "", nil
+}
+
+// all are the addresses of all members, one of them first.
+func (w *trio) all(first string) string {
+	list := []string{w.clients[first]}
+	for _, m := range []string{"a", "b", "c"} {
+		if m != first {
+			list = append(list, w.clients[m])
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+func (w *trio) dial(first string) *ldlm.Client {
+	w.t.Helper()
+	c, err := ldlm.Dial(w.all(first))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = c.Close() }) // the test is over
+	return c
+}
+
+// The member that leads is killed again and again, while a lock is held and clients of
+// all members wait for it: who holds it keeps it, the queue keeps its order, and
+// tokens grow.
+func TestClusterLeaderKilled(t *testing.T) {
+	w := startTrio(t)
+	last := uint64(0)
+	for round := range 3 {
+		leader, others := w.leader()
+		name := fmt.Sprint("round ", round)
+		held, err := w.dial(others[0]).Lock(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 3)
+		for i, at := range []string{leader, others[0], others[1]} {
+			c := w.dial(at)
+			go func() {
+				l, err := c.Lock(context.WithoutCancel(t.Context()), name)
+				if err == nil {
+					got <- fmt.Sprintf("%d, token grows: %v", i, l.Token() > held.Token())
+					err = l.Release(context.WithoutCancel(t.Context()))
+				}
+				if err != nil {
+					got <- fmt.Sprintf("%d: %v", i, err)
+				}
+			}()
+			for {
+				info, err := w.dial(others[0]).Admin().Get(t.Context(), name)
+				if err == nil && len(info.Waiters) == i+1 {
+					break
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+		}
+		w.kill(leader)
+		killed := time.Now()
+		if l, err := w.dial(others[1]).Lock(t.Context(), name+" new"); err != nil || l.Token() <= last {
+			t.Errorf("the first lock afterwards: %v", err)
+		} else {
+			t.Logf("%s is killed, the first new lock is granted after %v", leader, time.Since(killed))
+			last = l.Token()
+		}
+		if l, err := w.dial(others[0]).TryLock(t.Context(), name); err == nil {
+			t.Errorf("somebody else has the lock, with token %d", l.Token())
+		}
+		if err := held.Release(t.Context()); err != nil {
+			t.Errorf("it was held all the time: %v", err)
+		}
+		for i := range 3 {
+			if s, want := <-got, fmt.Sprintf("%d, token grows: true", i); s != want {
+				t.Errorf("place %d: %s", i, s)
+			}
+		}
+		w.start(leader)
+	}
+}
+
+// A member that stands still for longer than the others wait for it does not keep its
+// clients of the first protocol: somebody else gets the lock, and when it goes on
+// their connections have ended.
+func TestClusterMemberFrozen(t *testing.T) {
+	w := startTrio(t)
+	_, others := w.leader()
+	frozen := others[0]
+	conn, err := grpc.NewClient(w.clients[frozen], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	v1 := ldlmv1.NewLDLMClient(conn)
+	for { // until it has joined
+		_, err := v1.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "first"})
+		if err == nil {
+			break
+		}
+		if status.Code(err) != codes.Unavailable {
+			t.Fatal(err)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	for _, name := range []string{"a", "b"} {
+		if l, err := v1.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: name}); err != nil || !l.GetLocked() {
+			t.Fatalf("%v, %v", l, err)
+		}
+	}
+	waited := make(chan error, 1)
+	go func() {
+		_, err := v1.Lock(context.WithoutCancel(t.Context()), &ldlmv1.LockRequest{Name: "a"})
+		waited <- err
+	}()
+	w.signal(frozen, syscall.SIGSTOP)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	begin := time.Now()
+	l, err := w.dial(others[1]).Lock(ctx, "b")
+	if err != nil {
+		t.Fatalf("the lock of a client whose member stands still: %v", err)
+	}
+	t.Logf("granted after %v", time.Since(begin))
+	if took := time.Since(begin); took < 5*time.Second {
+		t.Errorf("the member may still have answered for its clients after %v", took)
+	}
+	w.signal(frozen, syscall.SIGCONT)
+	if err := <-waited; status.Code(err) != codes.Unavailable {
+		t.Errorf("who waited on a connection that has ended got %v", err)
+	}
+	if err := l.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
