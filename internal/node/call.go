@@ -130,7 +130,10 @@ func (n *Node) Call(ctx context.Context, c lock.Command) (lock.Outcome, error) {
 			o, err = q.ask(ctx)
 		}
 	}
-	if err == nil && o.Code == lock.OK && ctx.Err() != nil {
+	switch {
+	case err == nil && q.caller.Attach != 0 && n.overdue():
+		return lock.Outcome{}, unknown(errOverdue)
+	case err == nil && o.Code == lock.OK && ctx.Err() != nil:
 		return lock.Outcome{}, q.cancel(ctx)
 	}
 	return o, err

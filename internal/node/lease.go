@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	clocks "github.com/ldlm-io/ldlm/internal/clock"
@@ -82,6 +83,25 @@ func (n *Node) runWarden() {
 				"member", n.cfg.Member, "sessions", ended)
 		}
 	}
+}
+
+var errOverdue = errors.New("the other members may have given this one up")
+
+// overdue reports whether the others may have given this member up, and then ends all
+// links: a member that stood still must not tell a client of a grant that is
+// somebody else's by now, before it ends the client's connection.
+func (n *Node) overdue() bool {
+	if !n.cfg.Shared || n.alone() {
+		return false
+	}
+	n.mu.Lock()
+	left := n.lease.left()
+	n.mu.Unlock()
+	if left > 0 {
+		return false
+	}
+	n.lapse()
+	return true
 }
 
 // lapse ends all links if the lease ends before the next looks, and counts them.

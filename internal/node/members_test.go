@@ -429,3 +429,27 @@ func TestMemberCutOff(t *testing.T) {
 		w.equal()
 	})
 }
+
+// A member that stood still learns of a grant when it may be somebody else's already: it
+// ends the connection instead of telling the client.
+func TestOverdueGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openTrio(t)
+		defer w.close()
+		n := w.nodes["a"]
+		l, o, err := n.Attach(t.Context(), &lock.Open{Secret: lock.SecretHash{1}, OnEnd: lock.OnEndAlways})
+		if err != nil || o.Code != lock.OK {
+			t.Fatalf("%v, %v", o.Code, err)
+		}
+		if o, err := n.Call(t.Context(), ask(l, 0, 1, "a")); err != nil || o.Code != lock.OK {
+			t.Fatalf("%v, %v", o.Code, err)
+		}
+		n.mu.Lock()
+		n.lease.length = 0 // as if it had stood still since the newest beat
+		n.mu.Unlock()
+		if _, err := n.Call(t.Context(), ask(l, 1, 1, "b")); !errors.Is(err, journal.ErrUnknown) {
+			t.Errorf("got %v", err)
+		}
+		<-l.Ended()
+	})
+}
