@@ -248,8 +248,16 @@ const lookEvery = time.Second
 // tellLeaders has clients told who leads, and where all members are.
 func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 	var last string
+	var belonged, told bool
 	for {
 		changed := m.journal.Changed()
+		if belongs := m.belongs(); belongs {
+			belonged, told = true, false
+		} else if belonged && !told {
+			told = true
+			m.log.ErrorContext(m.ctx, "This member was removed from the cluster: it refuses everything. End it; to come back it needs an empty data directory, another name and cluster_join",
+				"member", m.config.Name)
+		}
 		m.meetAll()
 		l := m.leader()
 		if now := fmt.Sprint(l.GetAddress(), l.GetSelf(), l.GetKnown(), l.GetMembers()); now != last {
@@ -266,6 +274,11 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 		}
 		t.Stop()
 	}
+}
+
+// belongs reports whether this is a member, as far as it knows.
+func (m *membership) belongs() bool {
+	return slices.ContainsFunc(m.journal.Members(), func(x raftlog.Member) bool { return x.Member == m.config.Name })
 }
 
 // leader is who leads, in the words of the protocol.
