@@ -192,9 +192,16 @@ func newContextRm(p *Process) *cobra.Command {
 	return c
 }
 
-// changeContexts reads the file, changes what it says, and writes it.
+// changeContexts reads the file, changes what it says, and writes it. Others who
+// do so wait meanwhile.
 func changeContexts(p *Process, change func(all *contexts) error) error {
 	path := contextsFile(p.Getenv)
+	if path != "" {
+		if err := makeContextsFolder(path); err != nil {
+			return err
+		}
+		defer lockFolder(filepath.Dir(path))()
+	}
 	all, err := readContexts(path)
 	if err != nil {
 		return err

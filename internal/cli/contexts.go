@@ -75,7 +75,16 @@ func yamlText(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// write replaces the file: whoever reads it meanwhile gets the old one or the new
+// makeContextsFolder makes the folder that the file is in.
+func makeContextsFolder(path string) error {
+	const forOwner = 0o700
+	if err := os.MkdirAll(filepath.Dir(path), forOwner); err != nil {
+		return fmt.Errorf("cannot make the folder of contexts: %w", err)
+	}
+	return nil
+}
+
+// write replaces the file, in a folder that is there: whoever reads it meanwhile gets the old one or the new
 // one, whole.
 func (all *contexts) write(path string) (err error) {
 	if path == "" {
@@ -87,12 +96,7 @@ func (all *contexts) write(path string) (err error) {
 	if err := errors.Join(e.Encode(all), e.Close()); err != nil {
 		return fmt.Errorf("cannot write contexts as YAML: %w", err)
 	}
-	const forOwner = 0o700
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, forOwner); err != nil {
-		return fmt.Errorf("cannot make the folder of contexts: %w", err)
-	}
-	f, err := os.CreateTemp(dir, ".contexts-*") // for the owner alone
+	f, err := os.CreateTemp(filepath.Dir(path), ".contexts-*") // for the owner alone
 	if err != nil {
 		return fmt.Errorf("cannot write the file of contexts: %w", err)
 	}

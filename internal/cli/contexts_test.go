@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -22,6 +24,23 @@ func home(t *testing.T) (environment, string) {
 func wantResult(t *testing.T, env environment, code int, stdout, stderr string, args ...string) {
 	t.Helper()
 	(&site{env: env}).wants(t, code, stdout, stderr, args...)
+}
+
+// Who adds a context at the same moment as others adds it to theirs.
+func TestContextsAtTheSameMoment(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("folders cannot be locked there")
+	}
+	env, _ := home(t)
+	const many = 30
+	var all sync.WaitGroup
+	for i := range many {
+		all.Go(func() { call(t, Ldlm, env, "context", "add", "c"+strconv.Itoa(i), "--address", "a:1") })
+	}
+	all.Wait()
+	if got := strings.Count(call(t, Ldlm, env, "context", "ls", "-o", "name").stdout, "\n"); got != many {
+		t.Errorf("of %d contexts %d are left", many, got)
+	}
 }
 
 func TestContexts(t *testing.T) {
