@@ -42,7 +42,7 @@ func TestUnlockForceIsConfirmed(t *testing.T) {
 	term.enter(t, "nightly backup\n")
 	code, screen := term.end(t)
 	second := <-next
-	if want := "\nReleased. Next holder: ops@db-2 pid 41 (token " + tokenOf(second) + "). Its holder may believe in it for "; code != 0 || !strings.Contains(screen, want) {
+	if want := "\nReleased. Next holder: ops@db-2 pid 41 (token " + tokenOf(second) + "). The former holder may believe in it for "; code != 0 || !strings.Contains(screen, want) {
 		t.Errorf("exit code %d, screen\n%s\nwant %q", code, screen, want)
 	}
 	<-l.Done()

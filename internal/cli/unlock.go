@@ -218,7 +218,7 @@ func (u *unlockCommand) end(ctx context.Context, c *ldlm.Client, h document.Hold
 	}
 	belief := ""
 	if forced.Ended && forced.MayBelieve > 0 {
-		belief = " Its holder may believe in it for " + shortDuration(forced.MayBelieve) + " more."
+		belief = " The former holder may believe in it for " + shortDuration(forced.MayBelieve) + " more."
 	}
 	u.say("Released. %s%s", u.next(ctx, c, h.Token), belief)
 	return nil
