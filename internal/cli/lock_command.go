@@ -20,9 +20,11 @@ LDLM_FENCING_TOKEN and LDLM_ADDRESS. Whoever receives what it writes should
 refuse a smaller token than the greatest that it has seen. Others see the command
 line, host, process and user beside the lock.
 
-On Linux nothing of the command outlives ldlm, whatever ends or stops that: a
-guardian, "ldlm guard", sees to it. What leaves the process group on purpose, as
-daemons do, is on its own. A job that ^Z stops keeps its lock for the ttl.`
+On Linux nothing of the command's process group outlives ldlm, whatever ends or
+stops that: a guardian, "ldlm guard", sees to it, if it is not killed as well. What
+leaves the group on purpose, as daemons and setsid do, is on its own: neither does
+the lock wait for it, nor is it stopped. A job that ^Z stops keeps its lock for the
+ttl.`
 
 const lockExample = `  ldlm lock nightly-backup -- ./backup.sh --full
   ldlm lock nightly-backup -w 10m -- ./backup.sh      wait, but not for ever
