@@ -144,11 +144,11 @@ func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Co
 	return k, nil
 }
 
-// attempt carries out an operation on a file that is not needed yet: a full disk
-// fails the snapshot and nothing else.
+// attempt carries out an operation on a file that is not needed yet: a full disk, or
+// too many open files, fail the snapshot and nothing else.
 func (s *snapshots) attempt(op, path string, f func() error) error {
 	err := s.disk.try(op, path, f)
-	if err != nil && !isFull(err) {
+	if err != nil && !isFull(err) && !isOutOfFiles(err) {
 		s.disk.fail(err)
 		return s.disk.check()
 	}
@@ -158,6 +158,11 @@ func (s *snapshots) attempt(op, path string, f func() error) error {
 // isFull reports whether an error says that there is no room.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || isOverQuota(err)
+}
+
+// isOutOfFiles reports whether an error says that no more files can be opened.
+func isOutOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // sink is a snapshot that is being written.
