@@ -2,7 +2,6 @@ package check
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 
@@ -10,15 +9,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // lint is BuildKit's linter; what it finds fails the test.
 func lint(t *testing.T) *linter.Linter {
