@@ -29,7 +29,7 @@ func TestGuaranteesAreTested(t *testing.T) {
 			t.Errorf("%s: no test is named", text[p[0]:p[1]])
 		}
 		for _, n := range named {
-			for _, test := range strings.Split(n[2], ", ") {
+			for test := range strings.SplitSeq(n[2], ", ") {
 				if !isTest(t, n[1], test) {
 					t.Errorf("%s: there is no %s in %s", text[p[0]:p[1]], test, n[1])
 				}

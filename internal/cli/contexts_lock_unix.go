@@ -15,7 +15,7 @@ func lockFolder(dir string) (unlock func()) {
 		return func() {} // whoever wants to write there learns why not
 	}
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX) //nolint:gosec // descriptors are small
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 		if err != syscall.EINTR {
 			break
 		}

@@ -43,7 +43,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		for _, b := range books {
 			asking.Go(b.work)
 		}
-		time.Sleep(time.Duration(20+random.IntN(150)) * time.Millisecond) // whatever is under way then
+		<-time.After(time.Duration(20+random.IntN(150)) * time.Millisecond) // whatever is under way then
 		v.kill()
 		asking.Wait()
 		v.start()

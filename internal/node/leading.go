@@ -85,17 +85,19 @@ func (n *Node) awaitLead(p *pulse) (context.Context, error) {
 	if p.timer == nil {
 		return n.journal.Lead(n.ctx)
 	}
-	var lead context.Context
-	var err error
-	led := make(chan struct{})
+	type answer struct {
+		lead context.Context
+		err  error
+	}
+	led := make(chan answer, 1)
 	go func() { // it ends with the wait, which ends with the node
-		defer close(led)
-		lead, err = n.journal.Lead(n.ctx)
+		lead, err := n.journal.Lead(n.ctx)
+		led <- answer{lead, err}
 	}()
 	for {
 		select {
-		case <-led:
-			return lead, err
+		case a := <-led:
+			return a.lead, a.err
 		case <-p.ticks():
 			p.due = true
 			n.settings()

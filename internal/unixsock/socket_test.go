@@ -13,7 +13,7 @@ import (
 
 func shortPath(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "us")
+	dir, err := os.MkdirTemp("", "us") //nolint:usetesting // the path of t.TempDir has the test's name in it
 	if err != nil {
 		t.Fatal(err)
 	}

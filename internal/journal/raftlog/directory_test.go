@@ -310,14 +310,14 @@ func TestFilesTakenAway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dir := filepath.Join(fastDir(t), "data")
 				j := mustBegin(t, small(dir), &tape{})
-				time.Sleep(3 * spaceEvery)
+				<-time.After(3 * spaceEvery)
 				if _, err := write(j, texts(1)); err != nil {
 					t.Errorf("before: %v", err)
 				}
 				if err := take(dir); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(2 * spaceEvery)
+				<-time.After(2 * spaceEvery)
 				_, err := write(j, texts(1))
 				if !errors.Is(err, journal.ErrFatal) || !strings.Contains(err.Error(), "moved or deleted") {
 					t.Errorf("afterwards: %v", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -126,7 +127,7 @@ func (q *queue) take() []*proposal {
 			taken = append(taken, p)
 		}
 	}
-	taken = taken[:len(taken):len(taken)]
+	taken = slices.Clip(taken)
 	q.waiting = q.waiting[seen:]
 	if len(q.waiting) == 0 {
 		q.waiting = nil
