@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,7 +34,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	for i := range 6 {
 		c := v.dial("busy")
 		hot := &counters[i%len(counters)]
-		hot.name = "hot/" + itoa(i%len(counters))
+		hot.name = "hot/" + strconv.Itoa(i%len(counters))
 		busy.Go(func() { hot.takeTurns(ctx, t, c, &grants) })
 	}
 	line, books := newLine(v), []*book{newBook(t, "v1", &keysOfV1{v: v}), newBook(t, "rest", &keysOfREST{v: v})}
