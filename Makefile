@@ -13,8 +13,10 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 GO ?= go
 BIN := $(CURDIR)/.bin
 
-# The modules of the repository; the first is what users import.
-MODULES := . bench deploy/check tools/bench tools/buf tools/gen tools/lint tools/release
+# The modules of the repository that everybody needs; the first is what users import.
+# deploy/check and tools/release have gigabytes of dependencies, and are looked over
+# by the targets that use them.
+MODULES := . bench tools/bench tools/buf tools/gen tools/lint
 
 # auto: the race detector if it can be built here. on: fail without it. off: without.
 RACE ?= auto
@@ -95,10 +97,12 @@ units: build ## Look over the units of systemd.
 
 .PHONY: deploy-check
 deploy-check: units ## Look over everything in deploy/: units, Dockerfile, manifests, chart.
+	$(GO) -C deploy/check mod tidy -diff
 	$(GO) -C deploy/check test $(TESTFLAGS) ./...
 
 .PHONY: release-check
 release-check: $(BIN)/goreleaser ## Look over what a release is made by.
+	$(GO) -C tools/release mod tidy -diff
 	$(BIN)/goreleaser check
 
 .PHONY: release-snapshot
