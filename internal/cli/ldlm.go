@@ -22,11 +22,25 @@ func Ldlm(p Process) int {
 	}
 	root.SuggestionsMinimumDistance = 2
 	addCommands(root, &p)
+	allowSwitchesFirst(root)
 	root.SetUsageFunc(func(c *cobra.Command) error {
 		printUsage(c.OutOrStdout(), c)
 		return nil
 	})
 	return p.run(root)
+}
+
+// allowSwitchesFirst lets the switches of all clients stand before a command too, as
+// in ldlm -q lock NAME: without being told, the library takes the command for the
+// value of what stands before it.
+func allowSwitchesFirst(root *cobra.Command) {
+	flags := root.Flags()
+	flags.BoolP("quiet", "q", false, "")
+	flags.BoolP("verbose", "v", false, "")
+	flags.Bool("tls", false, "")
+	flags.Bool("tls-skip-verify", false, "")
+	flags.SetNormalizeFunc(hyphens)
+	flags.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
 }
 
 // addCommands adds the commands, in groups, and the topics of help.

@@ -171,3 +171,13 @@ func TestBuildOf(t *testing.T) {
 		}
 	}
 }
+
+func TestSwitchesBeforeTheCommand(t *testing.T) {
+	nowhere := freePort(t)
+	for _, first := range []string{"-q", "-v", "--quiet", "--tls", "--tls_skip_verify", "-q -v"} {
+		args := append(strings.Fields(first), "ls", "--address", nowhere)
+		if r := call(t, Ldlm, nil, args...); r.code != exitUnavailable {
+			t.Errorf("%v: exit code %d, want %d\n%s", args, r.code, exitUnavailable, r.stderr)
+		}
+	}
+}
