@@ -1,7 +1,6 @@
 package certs_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,10 +25,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const year = 365 * 24 * time.Hour
 
+// logged is a log that is read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // open opens certificates, and returns their log.
-func open(t *testing.T, f certs.Files) (*certs.Certificates, *bytes.Buffer) {
+func open(t *testing.T, f certs.Files) (*certs.Certificates, *logged) {
 	t.Helper()
-	var log bytes.Buffer
+	var log logged
 	c, err := certs.Open(f, slog.New(slog.NewJSONHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -350,7 +368,7 @@ func TestExpiredAuthority(t *testing.T) {
 }
 
 // told counts warnings.
-func told(t *testing.T, log *bytes.Buffer, part string) int {
+func told(t *testing.T, log *logged, part string) int {
 	t.Helper()
 	n := 0
 	for line := range strings.Lines(log.String()) {
