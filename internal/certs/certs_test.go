@@ -172,7 +172,7 @@ func TestPlainText(t *testing.T) {
 	if c != nil || !strings.Contains(log.String(), "tls_key is ignored") {
 		t.Errorf("a key alone: %v, log %s", c, log)
 	}
-	if c, log := open(t, certs.Files{}); c != nil || log.Len() != 0 {
+	if c, log := open(t, certs.Files{}); c != nil || len(log.String()) != 0 {
 		t.Errorf("nothing: %v, log %s", c, log)
 	}
 }
