@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -24,6 +25,7 @@ import (
 var programs string
 
 func TestMain(m *testing.M) {
+	hearSignals()
 	dir, err := os.MkdirTemp("", "ldlm-cli")
 	if err == nil {
 		var out []byte
@@ -39,6 +41,16 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(dir)
 		os.Exit(code)
 	}))
+}
+
+// hearSignals keeps the programs that tests start from ignoring signals because
+// whoever started the tests does, as nohup makes it: they would inherit that.
+func hearSignals() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // golden compares with a file of testdata, and writes it if LDLM_REWRITE is set.

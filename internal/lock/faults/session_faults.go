@@ -21,10 +21,12 @@ func sessionFaults() []fault {
 		{"the end of a session grants to itself", "end.go",
 			`	t.dropWaits(sid, reason)
 	s := t.openSession(sid)
+	t.expect(2 * int(s.holds)) // most have somebody who waits
 	for s.firstHold != 0 {
 		t.endHold(s.firstHold, reason, involuntary)
 	}`,
 			`	s := t.openSession(sid)
+	t.expect(2 * int(s.holds)) // most have somebody who waits
 	for s.firstHold != 0 {
 		t.endHold(s.firstHold, reason, involuntary)
 		t.serve()
