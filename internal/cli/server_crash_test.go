@@ -31,10 +31,12 @@ func TestKilledUnderLoad(t *testing.T) {
 	var busy sync.WaitGroup
 	var grants atomic.Int64
 	counters := make([]hotLock, 3)
+	for i := range counters {
+		counters[i].name = "hot/" + strconv.Itoa(i)
+	}
 	for i := range 6 {
 		c := v.dial("busy")
 		hot := &counters[i%len(counters)]
-		hot.name = "hot/" + strconv.Itoa(i%len(counters))
 		busy.Go(func() { hot.takeTurns(ctx, t, c, &grants) })
 	}
 	line, books := newLine(v), []*book{newBook(t, "v1", &keysOfV1{v: v}), newBook(t, "rest", &keysOfREST{v: v})}
