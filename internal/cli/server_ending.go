@@ -61,6 +61,7 @@ func (e *ending) end(s *Server, log *slog.Logger, signals <-chan os.Signal, fail
 		case <-s.Failed():
 			failed = startError(fmt.Errorf("the server cannot go on: %w", s.Err()))
 		case again := <-signals:
+			go e.abandon(s)
 			return &exitError{code: signalCode(again)}
 		}
 	}
@@ -75,6 +76,14 @@ func (e *ending) end(s *Server, log *slog.Logger, signals <-chan os.Signal, fail
 	case again := <-signals:
 		return &exitError{code: signalCode(again)}
 	}
+}
+
+// abandon ends the server without waiting for its clients, for a process that is
+// about to exit and does not wait for this either.
+func (e *ending) abandon(s *Server) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = errors.Join(s.Shutdown(ctx), e.last(ctx)) // there is nobody left to tell
 }
 
 // last ends what outlives the server.
