@@ -11,8 +11,8 @@ import (
 type clerk struct {
 	more chan struct{} // room for one
 
-	mu   sync.Mutex
-	todo []lock.Command
+	mu    sync.Mutex
+	queue []lock.Command
 }
 
 func newClerk() *clerk { return &clerk{more: make(chan struct{}, 1)} }
@@ -20,7 +20,7 @@ func newClerk() *clerk { return &clerk{more: make(chan struct{}, 1)} }
 // add hands in a command. It must be one that may be carried out twice.
 func (c *clerk) add(command lock.Command) {
 	c.mu.Lock()
-	c.todo = append(c.todo, command)
+	c.queue = append(c.queue, command)
 	c.mu.Unlock()
 	signal(c.more)
 }
@@ -31,10 +31,10 @@ func (c *clerk) next() []lock.Command {
 	const most = 64
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.todo), most)
-	batch := c.todo[:n:n]
-	if c.todo = c.todo[n:]; len(c.todo) == 0 {
-		c.todo = nil
+	n := min(len(c.queue), most)
+	batch := c.queue[:n:n]
+	if c.queue = c.queue[n:]; len(c.queue) == 0 {
+		c.queue = nil
 	}
 	return batch
 }
