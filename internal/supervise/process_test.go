@@ -116,7 +116,7 @@ func TestTerminateStopped(t *testing.T) {
 }
 
 func TestWatch(t *testing.T) {
-	p, out := start(t, "echo up; read x; :")
+	p, out := start(t, "echo up; exec sleep 1000")
 	line(t, out)
 	w, err := Watch(p.ID())
 	if err != nil {
