@@ -1,8 +1,3 @@
-// Package auth decides who may come in.
-//
-// It knows passwords. It does not know where a password was found (metadata,
-// a frame, a header) nor how a refusal is worded on that way: whoever speaks to
-// clients does.
 package auth
 
 import (
