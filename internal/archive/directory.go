@@ -85,6 +85,9 @@ func (r *reading) entry(e raftlog.Entry) error {
 	entry := lock.Entry{Term: e.Term, StampTerm: e.StampTerm, Elapsed: lock.Duration(e.Elapsed.Microseconds())}
 	for _, b := range e.Batches {
 		commands, err := lock.DecodeCommands(b)
+		if err == nil {
+			err = lock.CheckLevel(commands, lock.FormatLevel)
+		}
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", e.Index, err)
 		}

@@ -34,8 +34,8 @@ func (t *Table) liftFences() {
 }
 
 func (t *Table) setSettings(c *SetSettings) Outcome {
-	s := c.Settings.withDefaults()
-	if !s.valid() {
+	s := c.Settings.WithDefaults()
+	if s.Format = max(s.Format, t.settings.Format); !s.valid() {
 		return refuse(FieldSettings, 0)
 	}
 	t.settings = s

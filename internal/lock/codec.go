@@ -90,6 +90,17 @@ func DecodeCommands(b []byte) ([]Command, error) {
 	return cmds, nil
 }
 
+// CheckLevel makes sure that a program that knows the format up to a level can apply
+// commands: one that does not know what they raise a table to would get another table.
+func CheckLevel(commands []Command, level uint32) error {
+	for _, c := range commands {
+		if s, is := c.(*SetSettings); is && s.Settings.Format > level {
+			return fmt.Errorf("lock: the format is raised to level %d, this program knows level %d: use a newer one", s.Settings.Format, level)
+		}
+	}
+	return nil
+}
+
 // command reads one command.
 func (w *wire) command() (Command, error) {
 	kind := w.in.byte()

@@ -165,9 +165,9 @@ func TestCommandsOfAnotherVersion(t *testing.T) {
 		{"version 0", "version 0", []byte{0, 0}},
 		{"kind 24", "command 1 of 1: its kind 24 is unknown", []byte{commandVersion, 1, 24}},
 		{"kind 0", "its kind 0 is unknown", []byte{commandVersion, 1, 0}},
-		{"a second command of kind 200", "command 2 of 2: its kind 200", []byte{commandVersion, 2, kindMark, 200}},
+		{"a second command of kind 200", "command 2 of 2: its kind 200", []byte{commandVersion, 2, kindLead, 0, 200}},
 		{"nothing", "ends early", nil},
-		{"bytes at the end", "1 bytes follow the last of 1 commands", []byte{commandVersion, 1, kindMark, kindMark}},
+		{"bytes at the end", "1 bytes follow the last of 1 commands", []byte{commandVersion, 1, kindLead, 0, kindMark}},
 	} {
 		_, err := DecodeCommands(test.b)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -179,6 +179,16 @@ func TestCommandsOfAnotherVersion(t *testing.T) {
 	}
 }
 
+func TestCheckLevel(t *testing.T) {
+	commands := []Command{&Mark{}, &SetSettings{Settings: Settings{Format: 3}}}
+	if err := CheckLevel(commands, 2); err == nil || !strings.Contains(err.Error(), "level 3, this program knows level 2") {
+		t.Errorf("above: %v", err)
+	}
+	if err := CheckLevel(commands, 3); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestHostileLengths claims long slices with few bytes behind them.
 func TestHostileLengths(t *testing.T) {
 	huge := []byte{0xff, 0xff, 0xff, 0xff, 0x0f}
@@ -186,11 +196,11 @@ func TestHostileLengths(t *testing.T) {
 	acquire := append(append([]byte{commandVersion, 1, kindAcquire, 0, 0, 0, 0, 0, 0, 0}, huge...), zeros...)
 	some := append(append([]byte{commandVersion, 1, kindAcquire, 0, 0, 0, 0, 0, 0, 0}, 0x80, 0x80, 0x40), zeros...)
 	many := append(append([]byte{commandVersion}, huge...), zeros...)
-	marks := append([]byte{commandVersion, 0x80, 0x80, 0x04}, bytes.Repeat([]byte{kindMark}, 1<<16)...)
+	leads := append([]byte{commandVersion, 0x80, 0x80, 0x02}, bytes.Repeat([]byte{kindLead, 0}, 1<<15)...)
 	labels := append([]byte{commandVersion, 1, kindOpen}, make([]byte, 32+1+1+1)...)
 	labels = append(labels, 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0x01)
 	labels = append(labels, zeros...)
-	for name, b := range map[string][]byte{"items": acquire, "fewer items": some, "commands": many, "marks": marks, "labels": labels} {
+	for name, b := range map[string][]byte{"items": acquire, "fewer items": some, "commands": many, "leads": leads, "labels": labels} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		cmds, err := DecodeCommands(b)
@@ -198,7 +208,7 @@ func TestHostileLengths(t *testing.T) {
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > 100*uint64(len(b)) {
 			t.Errorf("%s: %d bytes allocated for an input of %d", name, grown, len(b))
 		}
-		if (err == nil) != (name == "marks") {
+		if (err == nil) != (name == "leads") {
 			t.Errorf("%s: %d commands, error %v", name, len(cmds), err)
 		}
 	}

@@ -43,7 +43,10 @@ type Birth struct {
 	Quiet Duration
 }
 
-// SetSettings replaces the settings. Zero fields take their defaults.
+// SetSettings replaces the settings. Zero fields take their defaults, which differ
+// from version to version: whoever has others proposes settings that are complete.
+// The format level is only ever raised. Members whose program does not know the new
+// one must not apply the command.
 type SetSettings struct{ Settings Settings }
 
 // Join begins a new incarnation of a member. If the member has one already,
@@ -213,8 +216,14 @@ type Collect struct {
 	Max  int
 }
 
-// Mark asks for the table's hash at this place in the order.
-type Mark struct{}
+// Mark asks for the table's hash at this place in the order. It can also say what
+// hash most members had at an earlier mark; the table does not look at that.
+type Mark struct {
+	// Of is the entry of the earlier mark, as the journal counts them; 0 for none.
+	Of uint64
+	// Agreed is the hash there.
+	Agreed Hash
+}
 
 // Lead says that another member leads: the table notes it and tells watchers.
 type Lead struct{ Member string }

@@ -247,7 +247,7 @@ func (g *generator) admin() Command {
 	case 13:
 		return &Lead{Member: fmt.Sprintf("m%d", g.draw(2))}
 	case 14:
-		return &Mark{}
+		return &Mark{Of: uint64(g.draw(3)), Agreed: Hash{uint64(g.draw(2)), 7}}
 	}
 }
 

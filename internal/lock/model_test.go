@@ -177,7 +177,9 @@ func (m *model) leaderCommand(c Command) Outcome {
 		}
 		return Outcome{Token: m.token}
 	case *SetSettings:
-		m.set = c.Settings.withDefaults()
+		s := c.Settings.WithDefaults()
+		s.Format = max(s.Format, m.set.Format)
+		m.set = s
 	case *Collect:
 		return m.collect(c)
 	case *Lead:

@@ -101,14 +101,21 @@ type Settings struct {
 const maxSize = math.MaxInt32
 
 // FormatLevel is the newest level of commands, snapshot and hash that this
-// code knows.
-const FormatLevel = 1
+// code knows:
+//
+//	1  the first
+//	2  members compare their tables: see Mark
+const FormatLevel = 2
+
+// firstFormat is the level that every table begins with, whatever the version of the
+// program. Members raise it when all of them know a newer one.
+const firstFormat = 1
 
 // DefaultSettings are the settings of a table that was given none.
-func DefaultSettings() Settings { return Settings{}.withDefaults() }
+func DefaultSettings() Settings { return Settings{}.WithDefaults() }
 
-// withDefaults fills in what is zero.
-func (s Settings) withDefaults() Settings {
+// WithDefaults fills in what is zero.
+func (s Settings) WithDefaults() Settings {
 	orInt := func(v *int, d int) {
 		if *v == 0 {
 			*v = d
@@ -120,7 +127,7 @@ func (s Settings) withDefaults() Settings {
 		}
 	}
 	if s.Format == 0 {
-		s.Format = FormatLevel
+		s.Format = firstFormat
 	}
 	orInt(&s.MaxNameBytes, 65_536)
 	orInt(&s.MaxNames, 64)

@@ -57,7 +57,7 @@ func (t *Table) Snapshot() *Snapshot {
 	t.snapshot = s
 	s.record(recordHead, func(e *encoder) {
 		e.text(snapshotMagic)
-		e.uint(FormatLevel)
+		e.uint(uint64(t.settings.Format))
 		words := t.words()
 		e.uint(uint64(len(words)))
 		for _, w := range words {

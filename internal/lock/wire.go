@@ -256,7 +256,12 @@ func (c *Collect) fields(w *wire) {
 }
 
 func (c *Lead) fields(w *wire) { w.text(&c.Member) }
-func (*Mark) fields(*wire)     {}
+
+func (c *Mark) fields(w *wire) {
+	number(w, &c.Of)
+	number(w, &c.Agreed[0])
+	number(w, &c.Agreed[1])
+}
 
 func (c *SetSettings) fields(w *wire) {
 	s := &c.Settings
