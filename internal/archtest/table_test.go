@@ -123,14 +123,14 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/cli",
-		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document", "internal/load", "internal/proc", "internal/archive"},
+		own:     []string{".", "internal/config", "internal/adminsock", "internal/supervise", "internal/document", "internal/load", "internal/proc", "internal/archive", "internal/nearest"},
 		modules: []string{cobra, pflag, yaml, term, text},
 		wires: []string{
 			"internal/server", "internal/cluster", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
 			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "internal/proc", "api/v2",
-			"internal/audit", "internal/systemd", "internal/probe", "internal/unixsock",
+			"internal/audit", "internal/systemd", "internal/probe", "internal/unixsock", "internal/tokens",
 		},
-		wiring: []string{"server", "dev", "cluster"},
+		wiring: []string{"server", "dev", "cluster", "token"},
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
 	},
 	{
@@ -149,7 +149,7 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/config",
-		own:     []string{"internal/shortfile"},
+		own:     []string{"internal/shortfile", "internal/nearest"},
 		modules: []string{pflag, yaml},
 		why:     "flags, environment and file make one struct; it knows nothing that the struct configures",
 	},
@@ -161,7 +161,7 @@ var table = []row{
 	},
 	{
 		pkg:    "internal/sessionapi",
-		own:    []string{"api/v2", "internal/wire", "internal/clock", "internal/lock", "internal/journal", "internal/audit"},
+		own:    []string{"api/v2", "internal/wire", "internal/clock", "internal/lock", "internal/journal", "internal/audit", "internal/auth"},
 		values: []string{"internal/lock", "internal/journal"},
 		why:    "frames to commands and back; it sees the node through a small interface of its own",
 	},
@@ -192,7 +192,17 @@ var table = []row{
 	},
 	{
 		pkg: "internal/auth",
-		why: "who may come in; it knows neither where a password was found nor how a refusal is worded there",
+		own: []string{"internal/audit"},
+		why: "who may come in, and what it may do; it knows neither files, nor where a credential was found, nor how a refusal is worded there",
+	},
+	{
+		pkg: "internal/tokens",
+		own: []string{"internal/auth", "internal/nearest", "internal/shortfile"},
+		why: "the file in which principals are written down; it does not know who asks them for what",
+	},
+	{
+		pkg: "internal/nearest",
+		why: "which word was probably meant",
 	},
 	{
 		pkg: "internal/certs",
@@ -231,14 +241,14 @@ var table = []row{
 	},
 	{
 		pkg:     "internal/grpcapi",
-		own:     []string{"api/v1", "api/v2", "internal/lockv1", "internal/sessionapi", "internal/wire", "internal/lock", "internal/journal", "internal/audit"},
+		own:     []string{"api/v1", "api/v2", "internal/lockv1", "internal/sessionapi", "internal/wire", "internal/lock", "internal/journal", "internal/audit", "internal/auth"},
 		values:  []string{"internal/lock", "internal/journal"},
 		modules: []string{grpc, protobuf},
 		why:     "calls to commands and back, and the carrier of sessionapi's frames, as wire encodes them; it sees the node through a small interface of its own",
 	},
 	{
 		pkg:     "internal/restapi",
-		own:     []string{"api/v1", "internal/lockv1", "internal/lock", "internal/journal", "internal/audit", "internal/probe"},
+		own:     []string{"api/v1", "internal/lockv1", "internal/lock", "internal/journal", "internal/audit", "internal/probe", "internal/auth"},
 		values:  []string{"internal/lock", "internal/journal"},
 		modules: []string{protobuf},
 		why:     "as grpcapi, in HTTP and JSON",

@@ -16,6 +16,7 @@ const (
 	Resize         Action = "resize"
 	Unlock         Action = "unlock" // through the socket of ldlm-lock, by key or without
 	Refused        Action = "authentication_refused"
+	Denied         Action = "permission_denied"
 	ConfigReload   Action = "config_reload"
 	LogLevelChange Action = "log_level_change"
 	Membership     Action = "membership"

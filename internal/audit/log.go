@@ -110,11 +110,22 @@ func (l *Log) Add(e Entry) {
 // Refuse writes down that somebody was not let in. Of many at once some are
 // counted only.
 func (l *Log) Refuse(who Actor, why string) {
+	l.refuse(Entry{Action: Refused, Actor: who, Reason: why})
+}
+
+// Deny writes down that somebody who was let in wanted what it may not do, to a lock
+// if it is about one. Of many at once some are counted only.
+func (l *Log) Deny(who Actor, lock, why string) {
+	l.refuse(Entry{Action: Denied, Actor: who, Lock: lock, Reason: why})
+}
+
+func (l *Log) refuse(e Entry) {
 	if l == nil {
 		return
 	}
-	if suppressed, ok := l.refusals.admit(time.Now()); ok {
-		l.Add(Entry{Action: Refused, Actor: who, Reason: why, Suppressed: suppressed})
+	suppressed, ok := l.refusals.admit(time.Now())
+	if e.Suppressed = suppressed; ok {
+		l.Add(e)
 	}
 }
 

@@ -7,9 +7,9 @@
 //
 // A pass leads to a [Principal]: a name, a [Role], the names of locks that it may
 // use, and its [Limits]. It always shows the principal as it is now, so that a
-// changed file takes effect on connections that are there already; [Pass.Revoked] is
-// closed when what let its owner in is good no more. Who serves a connection, a call
-// or a request has its pass at hand:
+// changed file takes effect on connections that are there already; [Pass.OnRevoke] tells
+// when what let its owner in is good no more. Who serves a connection, a call or a
+// request has its pass at hand:
 //
 //   - calls of gRPC and requests of REST have it in their context, [PassOf];
 //   - conversations of the native protocol keep the one of their hello;

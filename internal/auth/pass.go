@@ -15,10 +15,17 @@ type Pass struct {
 	revoke  context.CancelFunc
 }
 
+// newPass makes a pass that can be revoked.
 func newPass(p *Principal) *Pass {
-	x := &Pass{}
-	x.principal.Store(p)
+	x := newLastingPass(p)
 	x.revoked, x.revoke = context.WithCancel(context.Background())
+	return x
+}
+
+// newLastingPass makes a pass that is never revoked.
+func newLastingPass(p *Principal) *Pass {
+	x := &Pass{revoked: context.Background(), revoke: func() {}}
+	x.principal.Store(p)
 	return x
 }
 
@@ -30,18 +37,27 @@ func (p *Pass) Principal() *Principal {
 	return p.principal.Load()
 }
 
-// Revoked ends when the pass is good no more: what its owner still does is to end.
-func (p *Pass) Revoked() context.Context {
-	if p == nil {
-		return context.Background()
-	}
-	return p.revoked
-}
+// IsRevoked reports whether the pass is good no more.
+func (p *Pass) IsRevoked() bool { return p != nil && p.revoked.Err() != nil }
 
 // OnRevoke has f called, in a goroutine of its own, when the pass is good no more;
-// at once if it is not. Whoever has left calls leave, after which f may still run if
-// it had begun.
-func (p *Pass) OnRevoke(f func()) (leave func() bool) { return context.AfterFunc(p.Revoked(), f) }
+// at once if it is not now. Whoever has left calls leave, once: it returns when f
+// will not be called any more, and is not running.
+func (p *Pass) OnRevoke(f func()) (leave func()) {
+	if p == nil || p.revoked.Done() == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	stay := context.AfterFunc(p.revoked, func() {
+		defer close(done)
+		f()
+	})
+	return func() {
+		if !stay() {
+			<-done
+		}
+	}
+}
 
 // passKey is the key of a pass in a context.
 type passKey struct{}

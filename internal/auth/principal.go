@@ -1,6 +1,10 @@
 package auth
 
-import "strings"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"strings"
+)
 
 // A Role says what a principal may do. The zero value may do nothing.
 type Role uint8
@@ -100,4 +104,18 @@ func (p *Principal) within(name string) bool {
 		}
 	}
 	return false
+}
+
+// HashSecret is the hash by which the lock table knows a session of the principal.
+// The name goes into it: who knows another principal's session, its number and its
+// secret, does not have it. For those without a name it is the SHA-256 of the secret.
+func (p *Principal) HashSecret(secret []byte) [sha256.Size]byte {
+	if p.Name == "" {
+		return sha256.Sum256(secret)
+	}
+	// A message authentication code, and no hash of both together, which somebody
+	// without a name could have as that of a longer secret.
+	mac := hmac.New(sha256.New, []byte(p.Name))
+	mac.Write(secret)
+	return [sha256.Size]byte(mac.Sum(nil))
 }

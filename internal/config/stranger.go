@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ldlm-io/ldlm/internal/nearest"
 )
 
 // Strangers looks for variables that are no settings but look like a slip of the
@@ -24,7 +26,7 @@ func (b *Binding) Strangers(environ []string) []string {
 		if !ours || value == "" || slices.Contains(known, strings.ToLower(word)) && word == strings.ToUpper(word) {
 			continue
 		}
-		if near := closest(strings.ToLower(word), known, slip); near != "" {
+		if near := nearest.Slip(word, known); near != "" {
 			found = append(found, fmt.Sprintf("%s is no setting and is ignored; did you mean %s%s?", name, prefix, strings.ToUpper(near)))
 		}
 	}
