@@ -29,7 +29,7 @@ func (t *Table) acquire(c *Acquire) Outcome {
 		if sl.state == slotWaiting {
 			return t.waitOn(requestID(sl.ref), c)
 		}
-		o := t.answer(sl)
+		o := t.answer(sid, sl)
 		o.Fences = t.fences(c, &o)
 		return o
 	case fresh: // below
@@ -182,7 +182,7 @@ func (t *Table) lookUp(c *Acquire) (Outcome, bool) {
 			return refuse(FieldKey, 0), false
 		}
 	}
-	if missing > 0 && t.counts.Locks+missing > t.settings.MaxLocks {
+	if all := t.counts.Locks + missing; missing > 0 && all > t.settings.MaxLocks && all-t.expendable() > t.settings.MaxLocks {
 		return exceed(FieldLocks, t.settings.MaxLocks), false
 	}
 	return Outcome{}, true
@@ -202,7 +202,8 @@ func (t *Table) blocked(c *Acquire) int {
 }
 
 // roomForHolds checks the limit on holds; waiting requests count as if granted.
-func (t *Table) roomForHolds(sid sessionID, names int) (Outcome, bool) {
+func (t *Table) roomForHolds(sid sessionID, c *Acquire) (Outcome, bool) {
+	names := len(c.Items)
 	f, limit := FieldHoldsPerSession, t.settings.MaxHoldsPerSession
 	if sid == t.outside {
 		f, limit = FieldHoldsOutsideSessions, t.settings.MaxHoldsOutsideSessions
@@ -211,11 +212,13 @@ func (t *Table) roomForHolds(sid sessionID, names int) (Outcome, bool) {
 	if int(s.holds)+int(s.places)+names > limit {
 		return exceed(f, limit), false
 	}
-	return Outcome{}, true
+	return t.roomForTexts(s, c)
 }
 
-// makeAsked makes the locks of the request that did not exist.
+// makeAsked makes the locks of the request that did not exist. Idle locks make
+// room for them if they must.
 func (t *Table) makeAsked(c *Acquire) {
+	t.makeRoom(c)
 	for i, id := range t.asked {
 		if id == 0 {
 			t.asked[i] = t.makeLock(c.Items[i].Name, max(c.Items[i].Size, 1))
@@ -224,7 +227,7 @@ func (t *Table) makeAsked(c *Acquire) {
 }
 
 func (t *Table) grantAtOnce(sid sessionID, c *Acquire, digest uint64) Outcome {
-	if o, ok := t.roomForHolds(sid, len(c.Items)); !ok {
+	if o, ok := t.roomForHolds(sid, c); !ok {
 		return o
 	}
 	t.makeAsked(c)

@@ -34,8 +34,9 @@ func (t *Table) liftFences() {
 }
 
 func (t *Table) setSettings(c *SetSettings) Outcome {
-	s := c.Settings.WithDefaults()
-	if s.Format = max(s.Format, t.settings.Format); !s.valid() {
+	s := c.Settings
+	s.Format = max(s.Format, t.settings.Format)
+	if s = s.WithDefaults(); !s.valid() {
 		return refuse(FieldSettings, 0)
 	}
 	t.settings = s
@@ -49,7 +50,8 @@ func (s *Settings) valid() bool {
 			return false
 		}
 	}
-	return s.Format <= FormatLevel && s.MaxSlots <= mostSlots && s.validTexts() && s.validSpans()
+	return s.Format <= FormatLevel && s.MaxWaiters >= 0 && s.MaxBytes >= 0 && s.MaxSlots <= mostSlots &&
+		s.validTexts() && s.validSpans()
 }
 
 // validTexts wants texts so short that a record of the snapshot can hold the

@@ -6,7 +6,7 @@ import "fmt"
 // not hold. It walks everything: it is for tests, for restored snapshots and
 // for doubt, not for every day.
 func (t *Table) Check() error {
-	c := checker{t: t}
+	c := checker{t: t, tallies: map[string]tally{}}
 	for _, step := range []func(){
 		c.scratch, c.locks, c.holds, c.requests, c.sessions, c.members, c.idle, c.deadlines, c.sums,
 	} {
@@ -21,7 +21,10 @@ type checker struct {
 	t    *Table
 	err  error
 	seen Counts
-	sum  Hash
+	// tallies by principal, and the bytes of the names of idle locks.
+	tallies map[string]tally
+	idles   int64
+	sum     Hash
 }
 
 // want notes a broken invariant, the first one.
@@ -48,6 +51,10 @@ func (c *checker) locks() {
 		c.seen.Locks++
 		c.sum.add(t.hashLock(l))
 		c.sum.add(l.hashName())
+		c.seen.Bytes += int64(len(l.name))
+		if l.idle() {
+			c.idles += int64(len(l.name))
+		}
 		c.want(!l.dirty && !l.queued, "lock %q is dirty or queued between steps", l.name)
 		c.want(t.findLock(l.name) == id, "lock %q is not found by its name", l.name)
 		c.want(l.number <= t.lock && l.fence <= t.token, "lock %q has a number or fence from the future", l.name)
@@ -143,6 +150,9 @@ func (c *checker) holds() {
 		c.sum.add(t.hashHold(h))
 		if e := t.extras[id]; e != nil {
 			c.sum.add(t.hashExtra(h, e))
+			if h.session != 0 {
+				c.seen.Bytes += e.bytes()
+			}
 		}
 		c.want(!h.dirty, "hold %d is dirty between steps", h.token)
 		c.want(h.token <= t.token && h.token > 0, "hold %d has a token from the future", h.token)
@@ -169,6 +179,7 @@ func (c *checker) requests() {
 		}
 		c.seen.Waiters++
 		c.sum.add(t.hashRequest(r))
+		c.seen.Bytes += r.bytes()
 		c.want(!r.dirty, "request %d is dirty between steps", r.number)
 		c.want(r.number <= t.request, "request %d is from the future", r.number)
 		c.want((r.heap != 0) == (r.deadline != 0), "request %d: deadline %d, place %d", r.number, r.deadline, r.heap)
@@ -206,6 +217,7 @@ func (c *checker) sessions() {
 			continue
 		}
 		c.seen.Sessions++
+		c.tally(s)
 		if s.attached() {
 			c.seen.Attached++
 		}
@@ -215,6 +227,23 @@ func (c *checker) sessions() {
 		c.want((s.heap != 0) == (s.deadline != 0), "session %d: deadline %d, place %d", s.number, s.deadline, s.heap)
 	}
 	c.want(len(t.sessionByNumber) == c.seen.Sessions && len(t.sessionBySecret) == c.seen.Sessions, "sessions left in an index")
+}
+
+// tally counts what a session has into the totals, and to its principal.
+func (c *checker) tally(s *sessionRow) {
+	own := s.info.bytes() + int64(len(s.value))
+	c.seen.Bytes += own
+	name := s.info.principal()
+	c.want((s.tally != nil) == (name != ""), "session %d is counted to a principal and has none, or the other way round", s.number)
+	if s.tally == nil || c.err != nil {
+		return
+	}
+	c.want(s.tally == c.t.tallies[name], "session %d is counted to another principal than %q", s.number, name)
+	y, share := c.tallies[name], c.t.share(s)
+	y.take(&share, 1)
+	y.sessions++
+	y.bytes += own
+	c.tallies[name] = y
 }
 
 func (c *checker) sessionLists(id sessionID, s *sessionRow) {
@@ -345,6 +374,12 @@ func (c *checker) deadlines() {
 
 func (c *checker) sums() {
 	t := c.t
+	c.want(len(c.tallies) == len(t.tallies), "%d principals are counted to, %d have sessions", len(t.tallies), len(c.tallies))
+	// The order does not matter: one complaint is as good as another.
+	for name, y := range c.tallies {
+		c.want(*t.tallies[name] == y, "principal %q is counted to have %+v, has %+v", name, *t.tallies[name], y)
+	}
+	c.want(c.idles == t.idleBytes, "names of idle locks have %d bytes, not %d", c.idles, t.idleBytes)
 	c.want(c.seen == t.counts, "counts are %+v, should be %+v", t.counts, c.seen)
 	c.want(c.sum == t.ledger.sum, "the incremental hash differs from the one made anew")
 }

@@ -46,9 +46,14 @@ func (e *encoder) note(n *Note) {
 }
 
 func (e *encoder) info(i *Info) {
-	e.flag(i != nil)
-	if i == nil {
+	switch {
+	case i == nil:
+		e.byte(noInfo)
 		return
+	case i.Quota == nil:
+		e.byte(bareInfo)
+	default:
+		e.byte(infoWithQuota)
 	}
 	e.text(i.Host)
 	e.int(i.PID)
@@ -59,7 +64,19 @@ func (e *encoder) info(i *Info) {
 	e.text(i.Remote)
 	e.text(i.Transport)
 	e.text(i.Principal)
+	if q := i.Quota; q != nil {
+		for _, v := range q.values() {
+			e.int(*v)
+		}
+	}
 }
+
+// What stands before an Info, and says what follows.
+const (
+	noInfo byte = iota
+	bareInfo
+	infoWithQuota
+)
 
 // errTruncated is what a decoder ends with when its input does.
 var errTruncated = errors.New("data ends early or has a length that cannot be")
@@ -182,11 +199,22 @@ func (d *decoder) note() *Note {
 }
 
 func (d *decoder) info() *Info {
-	if !d.flag() {
+	form := d.byte()
+	if form > infoWithQuota {
+		d.fail(errTruncated)
+	}
+	if d.err != nil || form == noInfo {
 		return nil
 	}
-	return &Info{
+	i := &Info{
 		Host: d.text(), PID: d.int(), User: d.text(), Program: d.text(), Library: d.text(),
 		Labels: d.labels(), Remote: d.text(), Transport: d.text(), Principal: d.text(),
 	}
+	if form == infoWithQuota {
+		i.Quota = &Quota{}
+		for _, v := range i.Quota.values() {
+			*v = d.int()
+		}
+	}
+	return i
 }

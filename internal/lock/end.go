@@ -12,7 +12,7 @@ func (t *Table) endHold(id holdID, reason EndReason, involuntary bool) {
 		delay = e.lockDelay
 		t.dropExtra(id)
 	}
-	t.unlinkFromSession(h)
+	t.unlinkFromSession(id, h)
 	t.counts.Holds--
 	if involuntary && delay > 0 && h.is(holdDelivered) {
 		t.shut(id, h, delay)
@@ -120,6 +120,7 @@ func (t *Table) endSession(sid sessionID, reason EndReason, involuntary bool) {
 	delete(t.sessionByNumber, s.number)
 	delete(t.sessionBySecret, s.secret)
 	t.counts.Sessions--
+	t.uncountSession(s)
 	t.sessions.release(sid)
 }
 

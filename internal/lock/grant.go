@@ -103,7 +103,11 @@ func (t *Table) makeHold(g *grant, w *wanted, flags holdFlags) holdID {
 // putExtra gives a hold its rare parts; dropExtra takes them away.
 func (t *Table) putExtra(id holdID, e *holdExtra) {
 	t.extras[id] = e
-	t.ledger.sum.add(t.hashExtra(t.holds.at(id), e))
+	h := t.holds.at(id)
+	t.ledger.sum.add(t.hashExtra(h, e))
+	if h.session != 0 {
+		t.charge(h.session, 0, e.bytes())
+	}
 }
 
 func (t *Table) dropExtra(id holdID) {
@@ -111,7 +115,11 @@ func (t *Table) dropExtra(id holdID) {
 	if e == nil {
 		return
 	}
-	t.ledger.sum.sub(t.hashExtra(t.holds.at(id), e))
+	h := t.holds.at(id)
+	t.ledger.sum.sub(t.hashExtra(h, e))
+	if h.session != 0 {
+		t.charge(h.session, 0, -e.bytes())
+	}
 	delete(t.extras, id)
 }
 
@@ -125,9 +133,11 @@ func (t *Table) linkToSession(sid sessionID, id holdID, h *holdRow) {
 	}
 	s.lastHold = id
 	s.holds++
+	t.countHold(id, h, 1)
 }
 
-func (t *Table) unlinkFromSession(h *holdRow) {
+func (t *Table) unlinkFromSession(id holdID, h *holdRow) {
+	t.countHold(id, h, -1)
 	s := t.sessions.at(h.session)
 	if h.prevInSession == 0 {
 		s.firstHold = h.nextInSession

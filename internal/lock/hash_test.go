@@ -13,8 +13,9 @@ import (
 // place in memory.
 func TestEveryFieldIsHashed(t *testing.T) {
 	table := New()
+	table.settings.Format = limitsFormat
 	in := table.Apply(Entry{Commands: []Command{&Join{Member: "m"}}}).Outcomes[0].Incarnation
-	info := &Info{Host: "h", PID: 1, User: "u", Program: "p", Library: "l", Labels: []Label{{"a", "b"}}, Remote: "r", Transport: "t", Principal: "x"}
+	info := &Info{Host: "h", PID: 1, User: "u", Program: "p", Library: "l", Labels: []Label{{"a", "b"}}, Remote: "r", Transport: "t", Principal: "x", Quota: &Quota{100, 200, 300, 400}}
 	note := &Note{Reason: "r", Labels: []Label{{"a", "b"}}, Value: []byte("v")}
 	secret := SecretHash{1}
 	table.Apply(Entry{Commands: []Command{
@@ -50,7 +51,7 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		{"place", table.places.at(request.firstPlace), func() Hash { return table.hashRequest(request) },
 			"lock request prev next nextInRequest ready"},
 		{"session", session, func() Hash { h := table.hashSession(session); h.add(session.hashIdentity()); return h },
-			"slots member prevInMember nextInMember firstHold lastHold firstRequest lastRequest holds waits places heap"},
+			"tally slots member prevInMember nextInMember firstHold lastHold firstRequest lastRequest holds waits places heap"},
 		{"member", member, member.hash, "first last sessionCount heap"},
 		{"slot", numbered, func() Hash { return hashSlot(1, 1, numbered) }, "ref"},
 		{"named slot", named, func() Hash { return hashNamed(1, "a", named) }, "ref epoch"},

@@ -368,6 +368,11 @@ func (m *mixer) info(i *Info) {
 	}
 	m.word(uint64(i.PID))
 	m.labels(i.Labels)
+	if i.Quota != nil {
+		for _, v := range i.Quota.values() {
+			m.word(uint64(*v))
+		}
+	}
 }
 
 // hashHead covers what the table has beside its rows.

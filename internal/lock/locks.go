@@ -9,6 +9,7 @@ func (t *Table) makeLock(name string, size uint32) lockID {
 	t.ledger.sum.add(l.hashName())
 	t.names.add(name, id)
 	t.counts.Locks++
+	t.counts.Bytes += int64(len(name))
 	t.linkIdle(id, l)
 	return id
 }
@@ -21,6 +22,7 @@ func (t *Table) forgetLock(id lockID) {
 	t.ledger.sum.sub(l.hashName())
 	t.names.remove(l.name, id)
 	t.counts.Locks--
+	t.counts.Bytes -= int64(len(l.name))
 	t.locks.release(id)
 }
 
@@ -33,6 +35,7 @@ func (t *Table) linkIdle(id lockID, l *lockRow) {
 }
 
 func (t *Table) appendIdle(id lockID, r *idleRow) {
+	t.idleBytes += int64(len(t.locks.at(id).name))
 	r.prev, r.next = t.lastIdle, 0
 	if t.lastIdle == 0 {
 		t.firstIdle = id
@@ -47,6 +50,7 @@ func (t *Table) restOf(id lockID) *idleRow { return t.idles.at(t.locks.at(id).re
 
 func (t *Table) unlinkIdle(l *lockRow) {
 	r := t.idles.at(l.rest)
+	t.idleBytes -= int64(len(l.name))
 	if r.prev == 0 {
 		t.firstIdle = r.next
 	} else {

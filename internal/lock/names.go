@@ -49,6 +49,9 @@ func (f Field) String() string {
 		FieldHoldsPerSession: "holds_per_session", FieldWaitersPerLock: "waiters_per_lock",
 		FieldWaitersPerSession:    "waiters_per_session",
 		FieldHoldsOutsideSessions: "holds_outside_sessions",
+		FieldWaiters:              "waiters", FieldBytes: "bytes",
+		FieldSessionsOfPrincipal: "sessions_of_principal", FieldLocksOfPrincipal: "locks_of_principal",
+		FieldWaitersOfPrincipal: "waiters_of_principal", FieldBytesOfPrincipal: "bytes_of_principal",
 	}, "field", f)
 }
 

@@ -47,7 +47,10 @@ func (t *Table) roomToWait(sid sessionID, c *Acquire) (Outcome, bool) {
 			return exceed(FieldWaitersPerLock, set.MaxWaitersPerLock), false
 		}
 	}
-	return t.roomForHolds(sid, len(c.Items))
+	if o, ok := t.roomForWaiter(s); !ok {
+		return o, false
+	}
+	return t.roomForHolds(sid, c)
 }
 
 // addPlace puts a request at the end of one lock's queue, after place last of
@@ -115,6 +118,7 @@ func (t *Table) linkRequest(sid sessionID, id requestID, r *requestRow) {
 	s.lastRequest = id
 	s.waits++
 	s.places += r.places
+	t.countRequest(r, 1)
 }
 
 func (t *Table) unlinkRequest(r *requestRow) {
@@ -139,6 +143,7 @@ func (t *Table) removeRequest(id requestID) {
 	if r.heap != 0 {
 		t.setRequestDeadline(id, 0)
 	}
+	t.countRequest(r, -1)
 	for p := r.firstPlace; p != 0; {
 		next := t.places.at(p).nextInRequest
 		t.leaveQueue(p)

@@ -238,7 +238,7 @@ func done(digest uint64, o *Outcome) slot {
 
 // answer is the outcome of a request whose slot was found again and that does
 // not wait.
-func (t *Table) answer(sl *slot) Outcome {
+func (t *Table) answer(sid sessionID, sl *slot) Outcome {
 	switch sl.state {
 	case slotBarred:
 		return Outcome{Code: Canceled}
@@ -249,7 +249,7 @@ func (t *Table) answer(sl *slot) Outcome {
 		return t.grantedAgain(holdID(sl.ref))
 	default:
 		return Outcome{
-			Code: sl.code, Token: sl.token, Reason: sl.reason, Field: sl.field, Limit: t.settings.limit(sl.field),
+			Code: sl.code, Token: sl.token, Reason: sl.reason, Field: sl.field, Limit: t.limitOf(sid, sl.field),
 		}
 	}
 }

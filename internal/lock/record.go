@@ -13,10 +13,12 @@ func (r *Restorer) readHead(d *decoder) {
 		d.fail(errors.New("not a snapshot of a lock table"))
 		return
 	}
-	if format := d.uint(); format == 0 || format > FormatLevel {
+	format := d.uint()
+	if format == 0 || format > FormatLevel {
 		d.fail(fmt.Errorf("written in format %d, this version reads up to %d: use a newer version", format, FormatLevel))
 		return
 	}
+	r.t.settings.Format = uint32(format)
 	words := make([]uint64, len(r.t.words()))
 	if n := d.uint(); n != uint64(len(words)) {
 		d.fail(fmt.Errorf("head has %d numbers, not %d", n, len(words)))
@@ -25,7 +27,10 @@ func (r *Restorer) readHead(d *decoder) {
 	for i := range words {
 		words[i] = d.uint()
 	}
-	r.t.setWords(words)
+	if r.t.setWords(words); uint64(r.t.settings.Format) != format {
+		d.fail(errors.New("head has settings of another format than its own"))
+		return
+	}
 	r.t.leader = d.text()
 	r.want = d.hash()
 	if r.t.quietUntil < 0 || !r.t.settings.valid() {
@@ -67,6 +72,7 @@ func (r *Restorer) readSession(d *decoder) {
 	t.sessionByNumber[s.number], t.sessionBySecret[s.secret] = id, id
 	t.ledger.sum.add(s.hashIdentity())
 	t.counts.Sessions++
+	t.countSession(s)
 	t.setSessionDeadline(id, s.deadline)
 }
 
@@ -162,6 +168,7 @@ func (r *Restorer) readLock(d *decoder) {
 	t.names.add(l.name, id)
 	t.ledger.sum.add(l.hashName())
 	t.counts.Locks++
+	t.counts.Bytes += int64(len(l.name))
 }
 
 func (r *Restorer) readHold(d *decoder) {
@@ -224,5 +231,8 @@ func (h *head) setWords(w []uint64) {
 	}
 	for _, v := range s.spans() {
 		*v = Duration(next())
+	}
+	if s.MaxWaiters, s.MaxBytes = 0, 0; s.Format >= limitsFormat && len(w) > 0 {
+		s.MaxWaiters, s.MaxBytes = int(next()), int64(next())
 	}
 }

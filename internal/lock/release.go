@@ -60,7 +60,7 @@ func (t *Table) onHold(c *Caller, h *Hold, digest uint64, do func(id holdID) Out
 			// Cannot be: the digest tells acquires from the rest.
 			return Outcome{Code: SlotMisused, Field: FieldSlot}
 		}
-		return t.answer(sl)
+		return t.answer(sid, sl)
 	case fresh: // below
 	}
 	id, code := t.find(sid, h)
@@ -135,9 +135,13 @@ func (t *Table) setValue(c *SetValue) Outcome {
 		if len(c.Value) > t.settings.MaxValueBytes {
 			return refuse(FieldValue, int64(t.settings.MaxValueBytes))
 		}
+		old := t.extras[id]
+		if o, ok := t.roomForValue(t.holds.at(id).session, int64(len(c.Value)-len(old.value()))); !ok {
+			return o
+		}
 		t.openHold(id)
 		e := holdExtra{note: &Note{}}
-		if old := t.extras[id]; old != nil {
+		if old != nil {
 			e.lockDelay, e.requestID = old.lockDelay, old.requestID
 			if old.note != nil {
 				*e.note = *old.note
@@ -162,20 +166,30 @@ func (t *Table) setSessionValue(c *SetValue) Outcome {
 	case how == refused:
 		return o
 	case how == again:
-		return t.answer(sl)
+		return t.answer(sid, sl)
 	case sid == t.outside:
 		return Outcome{Code: SessionLost}
 	case len(c.Value) > t.settings.MaxValueBytes:
 		o = refuse(FieldValue, int64(t.settings.MaxValueBytes))
 	default:
-		s := t.openSession(sid)
-		t.ledger.sum.sub(s.hashIdentity())
-		s.value = c.Value
-		t.ledger.sum.add(s.hashIdentity())
-		t.emitSession(ValueSet, sid, NotEnded)
+		o = t.replaceSessionValue(sid, c.Value)
 	}
 	t.remember(sid, &c.Caller, done(digest, &o))
 	return o
+}
+
+func (t *Table) replaceSessionValue(sid sessionID, v []byte) Outcome {
+	more := int64(len(v) - len(t.sessions.at(sid).value))
+	if o, ok := t.roomForValue(sid, more); !ok {
+		return o
+	}
+	s := t.openSession(sid)
+	t.ledger.sum.sub(s.hashIdentity())
+	s.value = v
+	t.ledger.sum.add(s.hashIdentity())
+	t.charge(sid, 0, more)
+	t.emitSession(ValueSet, sid, NotEnded)
+	return Outcome{}
 }
 
 // cancel ends the request that the caller names, whatever became of it.
@@ -211,7 +225,7 @@ func (t *Table) cancel(c *Cancel) Outcome {
 		}
 		return o
 	default:
-		return t.answer(sl)
+		return t.answer(sid, sl)
 	}
 }
 

@@ -160,6 +160,7 @@ type sessionRow struct {
 	opened   Time
 	deadline Time // while detached, or living by calls; else 0
 	info     *Info
+	tally    *tally // of its principal; nil if it has none
 	value    []byte
 	slots    slotTable
 

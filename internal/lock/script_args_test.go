@@ -240,10 +240,17 @@ func (a *args) onEnd() OnEnd {
 	return OnEnd(a.number(v))
 }
 
-// info takes host=, user=, labels=; nil if there are none.
+// info takes host=, user=, labels=, principal=; nil if there are none. quota=S/L/W/B
+// bounds the principal's sessions, locks, waiters and bytes.
 func (a *args) info() *Info {
-	i := &Info{Host: a.text("host"), User: a.text("user"), Labels: a.labels()}
-	if i.Host == "" && i.User == "" && i.Labels == nil {
+	i := &Info{Host: a.text("host"), User: a.text("user"), Labels: a.labels(), Principal: a.text("principal")}
+	if v, ok := a.option("quota"); ok {
+		i.Quota = &Quota{}
+		for n, w := range strings.Split(v, "/") {
+			*i.Quota.values()[n] = int64(a.number(w))
+		}
+	}
+	if i.Host == "" && i.User == "" && i.Labels == nil && i.Principal == "" {
 		return nil
 	}
 	return i

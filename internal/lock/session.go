@@ -18,6 +18,7 @@ func (t *Table) openCommand(c *Open) Outcome {
 	if !ok {
 		return o
 	}
+	t.forgetIdle(0, c.Info.bytes()+int64(len(c.Value)))
 	id, s := t.newSession()
 	t.session++
 	s.number, s.secret, s.ttl, s.onEnd, s.opened = t.session, c.Secret, ttl, c.OnEnd, t.now
@@ -25,6 +26,7 @@ func (t *Table) openCommand(c *Open) Outcome {
 	t.sessionByNumber[s.number], t.sessionBySecret[s.secret] = id, id
 	t.ledger.sum.add(s.hashIdentity())
 	t.counts.Sessions++
+	t.countSession(s)
 	if member == 0 {
 		s.byCalls = true
 		t.setSessionDeadline(id, t.now+Time(ttl))
@@ -71,6 +73,9 @@ func (t *Table) checkOpen(c *Open) (Duration, Outcome, bool) {
 		return 0, exceed(FieldSessions, set.MaxSessions), false
 	}
 	o, ok := t.checkInfo(c.Info)
+	if ok {
+		o, ok = t.roomForSession(c)
+	}
 	return ttl, o, ok
 }
 
@@ -106,7 +111,7 @@ func (t *Table) resume(c *Resume) Outcome {
 	s.onEnd = c.OnEnd
 	if c.Info != nil {
 		t.ledger.sum.sub(s.hashIdentity())
-		s.info = c.Info
+		t.recount(s, c.Info)
 		t.ledger.sum.add(s.hashIdentity())
 	}
 	return t.reattach(id, s, member)
@@ -314,7 +319,7 @@ func (t *Table) disownHolds(id sessionID, lease Duration) {
 	for s.firstHold != 0 {
 		hid := s.firstHold
 		h := t.openHold(hid)
-		t.unlinkFromSession(h)
+		t.unlinkFromSession(hid, h)
 		t.forgetRequest(hid, h)
 		t.linkToSession(t.outside, hid, h)
 		if end := t.now + Time(lease); lease > 0 && (h.deadline == 0 || h.deadline > end) {

@@ -1,6 +1,9 @@
 package lock
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // Field names the part of a command that was refused, or the limit that was
 // reached.
@@ -39,6 +42,12 @@ const (
 	FieldWaitersPerLock
 	FieldWaitersPerSession
 	FieldHoldsOutsideSessions
+	FieldWaiters
+	FieldBytes
+	FieldSessionsOfPrincipal
+	FieldLocksOfPrincipal
+	FieldWaitersOfPrincipal
+	FieldBytesOfPrincipal
 
 	numFields
 )
@@ -81,6 +90,11 @@ type Settings struct {
 	MaxWaitersPerSession int
 	// MaxSlots bounds a session's slots. Default 65,536, which is the most.
 	MaxSlots int
+	// MaxWaiters bounds the waiting requests of all queues together, and MaxBytes the
+	// bytes of all texts that clients chose: names, notes, values and descriptions.
+	// Defaults 10,000,000 and 4 GiB; below format 3 there are no such limits, and 0 is none.
+	MaxWaiters int
+	MaxBytes   int64
 	// MaxEndedRequestIDs is how many request ids a session remembers beyond
 	// their waits and holds. Default 64.
 	MaxEndedRequestIDs int
@@ -105,7 +119,11 @@ const maxSize = math.MaxInt32
 //
 //	1  the first
 //	2  members compare their tables: see Mark
-const FormatLevel = 2
+//	3  limits on all waiting requests and all texts, and quotas of principals
+const FormatLevel = 3
+
+// limitsFormat is the level that brought limits on all waiting requests and all texts.
+const limitsFormat = 3
 
 // firstFormat is the level that every table begins with, whatever the version of the
 // program. Members raise it when all of them know a newer one.
@@ -145,6 +163,12 @@ func (s Settings) WithDefaults() Settings {
 	orInt(&s.MaxWaitersPerSession, 61_440)
 	orInt(&s.MaxSlots, 65_536)
 	orInt(&s.MaxEndedRequestIDs, 64)
+	if s.Format < limitsFormat {
+		s.MaxWaiters, s.MaxBytes = 0, 0
+	} else {
+		orInt(&s.MaxWaiters, 10_000_000)
+		s.MaxBytes = cmp.Or(s.MaxBytes, 4<<30)
+	}
 	orSpan(&s.DefaultTTL, 10*Second)
 	orSpan(&s.MinTTL, 2*Second)
 	orSpan(&s.MaxTTL, 60*Second)
@@ -171,7 +195,7 @@ func (s *Settings) spans() [6]*Duration {
 }
 
 // limit is the limit of a field, for outcomes that are repeated; 0 if it has none,
-// or if it was a lock's size, which may have changed since.
+// or if it was a lock's size or a principal's, which may have changed since.
 func (s *Settings) limit(f Field) int64 {
 	switch f {
 	case FieldName:
@@ -198,6 +222,10 @@ func (s *Settings) limit(f Field) int64 {
 		return int64(s.MaxWaitersPerLock)
 	case FieldWaitersPerSession:
 		return int64(s.MaxWaitersPerSession)
+	case FieldWaiters:
+		return int64(s.MaxWaiters)
+	case FieldBytes:
+		return s.MaxBytes
 	default:
 		return 0
 	}

@@ -174,7 +174,7 @@ func TestRestorerSaysWhatIsWrong(t *testing.T) {
 		{"nothing", "ends early", nil},
 		{"no snapshot", "not a snapshot", stream([][]byte{{recordLock, 0}})},
 		{"another file", "not a snapshot", stream([][]byte{head(func(e *encoder) { e.text("something") })})},
-		{"format 3", "up to 2: use a newer version", stream([][]byte{head(func(e *encoder) { e.text(snapshotMagic); e.uint(3) })})},
+		{"format 4", "up to 3: use a newer version", stream([][]byte{head(func(e *encoder) { e.text(snapshotMagic); e.uint(4) })})},
 		{"a kind from the future", "unknown kind 77", stream([][]byte{all[0], {77, 0}})},
 		{"a record that is too long", "longer than the limit", []byte{recordHead, 0xff, 0xff, 0xff, 0x7f}},
 		{"a record less", "records", slices.Concat(bytes.Join(body[:len(body)-1], nil), all[len(all)-1])},

@@ -50,11 +50,14 @@ type Table struct {
 	memberByNumber  map[Incarnation]memberID
 	memberByName    map[string]memberID
 	outside         sessionID
+	tallies         map[string]*tally
 	firstIdle       lockID
 	lastIdle        lockID
 	deadlines       deadlines
 	quietPlace      int32 // of the quiet time in deadlines
 	counts          Counts
+	// idleBytes are the bytes of the names of idle locks, which make room for others.
+	idleBytes int64
 
 	ledger        ledger
 	snapshot      *Snapshot // the one that runs, or nil
@@ -82,6 +85,9 @@ type Counts struct {
 	Sessions, Attached int
 	// Members that live.
 	Members int
+	// Bytes of texts that clients chose: names of locks, notes, request ids,
+	// values and descriptions.
+	Bytes int64
 }
 
 // New returns an empty table with default settings. Its first command should
@@ -96,6 +102,7 @@ func New() *Table {
 		names:           newNameIndex(),
 		sessionByNumber: map[SessionNumber]sessionID{}, sessionBySecret: map[SecretHash]sessionID{},
 		memberByNumber: map[Incarnation]memberID{}, memberByName: map[string]memberID{},
+		tallies: map[string]*tally{},
 	}
 	t.settings = DefaultSettings()
 	t.deadlines.moved = t.movedDeadline
@@ -278,7 +285,7 @@ func refuse(f Field, limit int64) Outcome {
 }
 
 // exceed is the outcome of a command that would exceed a limit.
-func exceed(f Field, limit int) Outcome {
+func exceed[T int | int64](f Field, limit T) Outcome {
 	return Outcome{Code: Limit, Field: f, Limit: int64(limit)}
 }
 
@@ -294,6 +301,9 @@ func (h *head) words() []uint64 {
 	}
 	for _, v := range h.settings.spans() {
 		words = append(words, uint64(*v))
+	}
+	if h.settings.Format >= limitsFormat {
+		words = append(words, uint64(h.settings.MaxWaiters), uint64(h.settings.MaxBytes))
 	}
 	return words
 }

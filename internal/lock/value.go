@@ -83,7 +83,10 @@ type Info struct {
 	Labels    []Label // sorted by key
 	Remote    string
 	Transport string
+	// Principal is who the client has proved to be; "" if nobody asks. Quota
+	// bounds all sessions of the principal together; nil if nothing does.
 	Principal string
+	Quota     *Quota
 }
 
 // Label is one free label.

@@ -272,4 +272,8 @@ func (c *SetSettings) fields(w *wire) {
 	for _, d := range s.spans() {
 		signed(w, d)
 	}
+	if s.Format >= limitsFormat {
+		signed(w, &s.MaxWaiters)
+		signed(w, &s.MaxBytes)
+	}
 }
