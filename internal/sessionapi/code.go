@@ -117,6 +117,12 @@ var fields = [...]string{
 	lock.FieldWaitersPerLock:       "waiters_per_lock",
 	lock.FieldWaitersPerSession:    "waiters_per_session",
 	lock.FieldHoldsOutsideSessions: "holds_outside_sessions",
+	lock.FieldWaiters:              "waiters",
+	lock.FieldBytes:                "bytes",
+	lock.FieldSessionsOfPrincipal:  "sessions_of_principal",
+	lock.FieldLocksOfPrincipal:     "locks_of_principal",
+	lock.FieldWaitersOfPrincipal:   "waiters_of_principal",
+	lock.FieldBytesOfPrincipal:     "bytes_of_principal",
 }
 
 // FieldName returns what the protocol calls a field of the lock table's commands.

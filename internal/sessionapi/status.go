@@ -121,6 +121,12 @@ var limited = [...]string{
 	lock.FieldWaitersPerLock:       "waiting requests of a lock",
 	lock.FieldWaitersPerSession:    "waiting requests of a session",
 	lock.FieldHoldsOutsideSessions: "holds outside sessions",
+	lock.FieldWaiters:              "waiting requests",
+	lock.FieldBytes:                "bytes of names, notes, values and descriptions",
+	lock.FieldSessionsOfPrincipal:  "sessions of one principal",
+	lock.FieldLocksOfPrincipal:     "locks of one principal",
+	lock.FieldWaitersOfPrincipal:   "waiting requests of one principal",
+	lock.FieldBytesOfPrincipal:     "bytes of names, notes, values and descriptions of one principal",
 }
 
 var reasons = [...]string{
