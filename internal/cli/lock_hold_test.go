@@ -99,9 +99,8 @@ func TestLockWhileAProcessLives(t *testing.T) {
 }
 
 func TestHoldIsLost(t *testing.T) {
-	t.Parallel()
 	server, address := spawnDev(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", patientTTL.String())
+	c := run(t, address, nil, "lock", "x", "--ttl", "2s")
 	c.stdout.await(t, "token")
 	server.kill(t)
 	if code := c.end(t); code != 76 || c.stderr.String() != `ldlm: "x": no server confirmed the session in time`+"\n" {
@@ -193,12 +192,11 @@ func TestLockWithABrokenPipe(t *testing.T) {
 // Each client chooses its ttl; etcdctl's lock had 60 seconds for years:
 // etcd-io/etcd#8365.
 func TestLockTTL(t *testing.T) {
-	t.Parallel()
 	address := devAddress(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "7s")
+	c := run(t, address, nil, "lock", "x", "--ttl", "2s")
 	c.stdout.await(t, "token")
 	holder := lockState(t, address, "x").Holders[0]
-	if s, err := lockClient(t, address).Admin().Session(t.Context(), holder.Session); err != nil || s.TTL.Seconds() != 7 {
+	if s, err := lockClient(t, address).Admin().Session(t.Context(), holder.Session); err != nil || s.TTL.Seconds() != 2 {
 		t.Errorf("the session is %+v, %v", s, err)
 	}
 	c.kill(t)

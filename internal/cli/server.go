@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"time"
 
@@ -97,6 +98,15 @@ func serverConfig(c *ServerConfig) server.Config {
 		DataDir:             c.Settings.DataDir,
 		StateFile:           c.Settings.StateFile,
 		RestartLease:        max(c.Settings.DefaultLockTimeout, shortest),
+		Limits:              limitsOf(&c.Settings),
+	}
+}
+
+func limitsOf(s *config.Server) server.Limits {
+	return server.Limits{
+		Sessions: int(s.MaxSessions), Locks: int(s.MaxLocks), Waiters: int(s.MaxWaiters), WaitersPerLock: int(s.MaxWaitersPerLock),
+		Bytes:       int64(min(s.MaxBytes, math.MaxInt64)),
+		Connections: int(s.MaxConnections), RESTConnections: int(s.MaxRESTConnections),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	v.start()
 	ctx, cancel := context.WithCancel(t.Context())
 	var busy sync.WaitGroup
-	grants := newTally()
+	var grants atomic.Int64
 	counters := make([]hotLock, 3)
 	for i := range counters {
 		counters[i].name = "hot/" + strconv.Itoa(i)
@@ -36,7 +37,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	for i := range 6 {
 		c := v.dial("busy")
 		hot := &counters[i%len(counters)]
-		busy.Go(func() { hot.takeTurns(ctx, t, c, grants) })
+		busy.Go(func() { hot.takeTurns(ctx, t, c, &grants) })
 	}
 	line, books := newLine(v), []*book{newBook(t, "v1", &keysOfV1{v: v}), newBook(t, "rest", &keysOfREST{v: v})}
 	for range lives {
@@ -44,9 +45,6 @@ func TestKilledUnderLoad(t *testing.T) {
 		var asking sync.WaitGroup
 		for _, b := range books {
 			asking.Go(b.work)
-		}
-		for _, p := range []*tally{grants, books[0].done, books[1].done} {
-			<-p.more // also a slow machine is to be busy
 		}
 		<-time.After(time.Duration(20+random.IntN(150)) * time.Millisecond) // whatever is under way then
 		v.kill()
@@ -59,22 +57,9 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 	cancel()
 	busy.Wait()
-	t.Logf("%d lives, %d native grants; v1: %s; REST: %s", lives, grants.n.Load(), books[0], books[1])
-}
-
-// tally counts what succeeds, and lets others wait for that.
-type tally struct {
-	n    atomic.Int64
-	more chan struct{}
-}
-
-func newTally() *tally { return &tally{more: make(chan struct{}, 1)} }
-
-func (p *tally) add() {
-	p.n.Add(1)
-	select {
-	case p.more <- struct{}{}:
-	default:
+	t.Logf("%d lives, %d native grants; v1: %s; REST: %s", lives, grants.Load(), books[0], books[1])
+	if grants.Load() == 0 || books[0].done == 0 || books[1].done == 0 {
+		t.Error("nobody did anything")
 	}
 }
 
@@ -89,7 +74,14 @@ type victim struct {
 func newVictim(t *testing.T) *victim {
 	t.Helper()
 	v := &victim{t: t, dir: filepath.Join(shortDir(t), "data")}
-	v.clients, v.rest = freePort(t), freePort(t)
+	for _, address := range []*string{&v.clients, &v.rest} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		*address = l.Addr().String()
+		defer func() { _ = l.Close() }() // it was only there to find a port
+	}
 	t.Cleanup(v.kill)
 	return v
 }
@@ -144,7 +136,7 @@ type hotLock struct {
 }
 
 // takeTurns takes the lock and lets it go until ctx ends.
-func (h *hotLock) takeTurns(ctx context.Context, t *testing.T, c *ldlm.Client, grants *tally) {
+func (h *hotLock) takeTurns(ctx context.Context, t *testing.T, c *ldlm.Client, grants *atomic.Int64) {
 	for ctx.Err() == nil {
 		l, err := c.Lock(ctx, h.name)
 		if err != nil {
@@ -153,7 +145,7 @@ func (h *hotLock) takeTurns(ctx context.Context, t *testing.T, c *ldlm.Client, g
 			}
 			return
 		}
-		grants.add()
+		grants.Add(1)
 		if !h.inUse.CompareAndSwap(false, true) {
 			t.Errorf("%s has two holders", h.name)
 		}
@@ -219,15 +211,6 @@ func (l *line) form() {
 	}
 }
 
-// release lets the lock go. On a busy machine the answer may come too late; the server
-// has been asked all the same.
-func (l *line) release() {
-	l.v.t.Helper()
-	if err := l.holder.Release(l.v.t.Context()); err != nil && !errors.Is(err, ldlm.ErrUnknownOutcome) {
-		l.v.t.Fatalf("release: %v", err)
-	}
-}
-
 // move lets everybody have the lock in turn.
 func (l *line) move() {
 	t := l.v.t
@@ -237,7 +220,9 @@ func (l *line) move() {
 	}
 	for i := range l.client[1:] {
 		before := l.holder.Token()
-		l.release()
+		if err := l.holder.Release(t.Context()); err != nil {
+			t.Fatalf("release: %v", err)
+		}
 		next := <-l.turns
 		if next.err != nil {
 			t.Fatalf("place %d: %v", next.place, next.err)
@@ -247,5 +232,7 @@ func (l *line) move() {
 		}
 		l.holder = next.lock
 	}
-	l.release()
+	if err := l.holder.Release(t.Context()); err != nil {
+		t.Fatalf("release: %v", err)
+	}
 }

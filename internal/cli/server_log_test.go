@@ -30,14 +30,11 @@ func busyRun(t *testing.T, r *running, good, wrong string) (secrets []string) {
 		t.Errorf("a wrong password: %v", err)
 	}
 	ctx = metadata.AppendToOutgoingContext(t.Context(), "authorization", good)
-	second, minute := int32(1), int32(60)
+	seconds := int32(1)
 	for _, name := range []string{"kept", "given back", "renewed", "expires", "forced"} {
 		request := &ldlmv1.TryLockRequest{Name: name}
-		switch name {
-		case "renewed":
-			request.LockTimeoutSeconds = &minute
-		case "expires":
-			request.LockTimeoutSeconds = &second
+		if name == "renewed" || name == "expires" {
+			request.LockTimeoutSeconds = &seconds
 		}
 		l, err := client.TryLock(ctx, request)
 		if err != nil || !l.Locked {

@@ -66,6 +66,8 @@ func addFlag(flags *pflag.FlagSet, field reflect.Value, tag reflect.StructTag) *
 		flags.BoolVarP(p, name, short, false, help)
 	case *uint32:
 		flags.Uint32VarP(p, name, short, 0, help)
+	case *uint64:
+		flags.Uint64VarP(p, name, short, 0, help)
 	case *time.Duration:
 		flags.DurationVarP(p, name, short, 0, help)
 	case pflag.Value:

@@ -114,7 +114,7 @@ func (b *Binding) mask(o *option) (text string, from Origin) {
 // typed returns a value as JSON has it, from the text of a flag of that kind.
 func typed(kind, text string) any {
 	switch kind {
-	case "bool", "uint32":
+	case "bool", "uint32", "uint64":
 		return json.RawMessage(text)
 	case "duration":
 		if d, err := time.ParseDuration(text); err == nil {

@@ -87,7 +87,7 @@ func (o *option) reference() string {
 		kind = "one of " + strings.Join(o.enum, ", ")
 	case kind == "bool":
 		kind = "true or false"
-	case kind == "uint32":
+	case kind == "uint32", kind == "uint64":
 		kind = "number"
 	case o.isFile():
 		kind = "path"

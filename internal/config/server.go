@@ -41,6 +41,13 @@ type Server struct {
 	SocketMode         string        `name:"socket_mode" default:"0660" env:"LDLM_SOCKET_MODE" group:"Network" since:"2" help:"rights of the file of a unix socket that a listen address names, in octal"`
 	ShutdownDelay      time.Duration `name:"shutdown_delay" default:"0s" env:"LDLM_SHUTDOWN_DELAY" group:"General" since:"2" help:"how long the server still serves after SIGTERM while it says that it is not ready, so that whoever sends clients to it notices"`
 	ShutdownTimeout    time.Duration `name:"shutdown_timeout" default:"10s" env:"LDLM_SHUTDOWN_TIMEOUT" group:"General" since:"2" help:"how long calls under way may hold up the end after that"`
+	MaxSessions        uint32        `name:"max_sessions" default:"1000000" env:"LDLM_MAX_SESSIONS" group:"Limits" since:"2" help:"most sessions at one time"`
+	MaxLocks           uint32        `name:"max_locks" default:"10000000" env:"LDLM_MAX_LOCKS" group:"Limits" since:"2" help:"most locks that are known at one time; idle ones make room for others"`
+	MaxWaiters         uint32        `name:"max_waiters" default:"10000000" env:"LDLM_MAX_WAITERS" group:"Limits" since:"2" help:"most requests that wait at one time"`
+	MaxWaitersPerLock  uint32        `name:"max_waiters_per_lock" default:"1000000" env:"LDLM_MAX_WAITERS_PER_LOCK" group:"Limits" since:"2" help:"most requests that wait for one lock"`
+	MaxBytes           uint64        `name:"max_bytes" default:"4294967296" env:"LDLM_MAX_BYTES" group:"Limits" since:"2" help:"most bytes that names of locks, notes, values and descriptions of clients take together"`
+	MaxConnections     uint32        `name:"max_connections" default:"100000" env:"LDLM_MAX_CONNECTIONS" group:"Limits" since:"2" help:"most connections, gRPC and native, over which somebody was let in; 0 is no limit"`
+	MaxRESTConnections uint32        `name:"max_rest_connections" default:"8192" env:"LDLM_MAX_REST_CONNECTIONS" group:"Limits" since:"2" help:"most connections for REST; beyond it the one that was quiet for longest is closed"`
 	LogFormat          string        `name:"log_format" default:"auto" env:"LDLM_LOG_FORMAT" enum:"auto,json,text" group:"General" since:"2" help:"how lines are logged: json, text, or auto, which is text on a terminal and else json"`
 
 	MemberName              string `name:"member_name" env:"LDLM_MEMBER_NAME" group:"Cluster" since:"2" help:"name of this member, unique in its cluster and for ever; default is that of the data directory, or local"`

@@ -37,7 +37,7 @@ func values(t *testing.T, f reflect.StructField) [3]string {
 	switch f.Type.Kind() {
 	case reflect.Bool:
 		return [3]string{"true", "true", "true"}
-	case reflect.Uint32:
+	case reflect.Uint32, reflect.Uint64:
 		return [3]string{"1", "2", "3"}
 	case reflect.Int64:
 		return [3]string{"1s", "1m0s", "-3ms"}
@@ -52,7 +52,7 @@ func values(t *testing.T, f reflect.StructField) [3]string {
 // fileText writes one setting down.
 func fileText(format, name, value string, kind reflect.Kind) string {
 	quoted := fmt.Sprintf("%q", value)
-	if kind == reflect.Bool || kind == reflect.Uint32 {
+	if kind == reflect.Bool || kind == reflect.Uint32 || kind == reflect.Uint64 {
 		quoted = value
 	}
 	switch format {

@@ -109,7 +109,7 @@ func (b *Binding) jsonTemplate() string {
 	for _, o := range b.fileOptions() {
 		text := o.flag.Value.String()
 		value := []byte(text)
-		if kind := o.flag.Value.Type(); kind != "bool" && kind != "uint32" {
+		if kind := o.flag.Value.Type(); kind != "bool" && kind != "uint32" && kind != "uint64" {
 			value = jsonString(text)
 		}
 		lines = append(lines, fmt.Sprintf("  %s: %s", jsonString(o.flag.Name), value))

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,18 @@ func (s *Server) Validate() error {
 		problems = append(problems, errors.New("client TLS certificate verification requires server TLS to be configured: set tls_cert and tls_key"))
 	case s.TLSCert != "" && s.TLSKey == "":
 		problems = append(problems, errors.New("tls_cert needs tls_key"))
+	}
+	for _, l := range []struct {
+		name string
+		none bool
+	}{
+		{"max_sessions", s.MaxSessions == 0}, {"max_locks", s.MaxLocks == 0}, {"max_waiters", s.MaxWaiters == 0},
+		{"max_waiters_per_lock", s.MaxWaitersPerLock == 0}, {"max_bytes", s.MaxBytes == 0 || s.MaxBytes > math.MaxInt64},
+		{"max_rest_connections", s.MaxRESTConnections == 0},
+	} {
+		if l.none {
+			problems = append(problems, fmt.Errorf("%s: it must be at least 1, and not beyond all bounds", l.name))
+		}
 	}
 	if _, err := s.Passwords(); err != nil {
 		problems = append(problems, err)

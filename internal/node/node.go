@@ -119,7 +119,7 @@ func (n *Node) begin() error {
 			commands = append(commands, &lock.Lead{Member: n.cfg.Member})
 		}
 	}
-	commands = append(commands, &lock.SetSettings{Settings: n.cfg.Settings})
+	commands = append(commands, &lock.SetSettings{Settings: n.firstSettings()})
 	b := newBatch(commands...)
 	if err := n.propose(n.ctx, b); err != nil {
 		return fmt.Errorf("propose the settings: %w", err)
@@ -196,6 +196,16 @@ func sourceOf(c lock.Command) string {
 	default:
 		return "Settings"
 	}
+}
+
+// firstSettings are those that the node begins with. Who is alone need not ask
+// others whether they know the newest format.
+func (n *Node) firstSettings() lock.Settings {
+	s := n.cfg.Settings
+	if s.Format == 0 && !n.cfg.Shared {
+		s.Format = lock.FormatLevel
+	}
+	return s
 }
 
 func (n *Node) settings() lock.Settings {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/accept"
 	"github.com/ldlm-io/ldlm/internal/archive"
 	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
@@ -70,6 +71,27 @@ type Config struct {
 	Members *Members
 	// NoClearOnDisconnect leaves the holds of v1 connections when they end.
 	NoClearOnDisconnect bool
+	// Limits bound what all clients together take.
+	Limits Limits
+}
+
+// Limits bound what all clients of a server together take, or of all the members of a
+// cluster, but for connections. Zero fields take the defaults of the parts.
+type Limits struct {
+	Sessions, Locks         int
+	Waiters, WaitersPerLock int
+	// Bytes of names, notes, values and descriptions.
+	Bytes int64
+	// Connections on the port for clients over which somebody was let in; 0 is no
+	// limit. RESTConnections on the port for REST.
+	Connections, RESTConnections int
+}
+
+// settings are those of a table.
+func (l *Limits) settings() lock.Settings {
+	return lock.Settings{
+		MaxSessions: l.Sessions, MaxLocks: l.Locks, MaxWaiters: l.Waiters, MaxWaitersPerLock: l.WaitersPerLock, MaxBytes: l.Bytes,
+	}
 }
 
 // Server is a running server. Make one with [Start] and end it with Shutdown.
@@ -154,8 +176,9 @@ func openNode(c *Config) (*node.Node, *raftlog.Journal, *membership, error) {
 	cfg := node.Config{
 		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
 		Pulse: c.Pulse, PulseEvery: c.PulseEvery,
-		Settings: lock.Settings{MaxIdleTTL: longestIdle(c.RESTSessionTimeout)},
+		Settings: c.Limits.settings(),
 	}
+	cfg.Settings.MaxIdleTTL = longestIdle(c.RESTSessionTimeout)
 	if c.DataDir == "" {
 		n, err := node.Open(cfg, memory.Open)
 		return n, nil, nil, err
@@ -207,10 +230,11 @@ func longestIdle(timeout time.Duration) lock.Duration {
 // secured is the port for clients, with TLS if there is to be any. Who speaks
 // what is told by ALPN then, or by first bytes within.
 func secured(c *Config) net.Listener {
+	l := accept.Patient(c.Listener, c.Logger)
 	if c.Certificates == nil {
-		return c.Listener
+		return l
 	}
-	return tls.NewListener(c.Listener, c.Certificates.Config(wire.ALPN, "h2"))
+	return tls.NewListener(l, c.Certificates.Config(wire.ALPN, "h2"))
 }
 
 // startREST starts to serve the port for REST.
@@ -222,8 +246,9 @@ func (s *Server) startREST(c *Config) {
 	if c.Certificates != nil {
 		cfg.TLS = c.Certificates.Config("h2", "http/1.1")
 	}
+	cfg.MaxConnections = c.Limits.RESTConnections
 	s.rest, s.restAddr = restapi.New(cfg), c.REST.Addr()
-	s.tasks.Go(func() { s.fail(s.rest.Serve(c.REST)) })
+	s.tasks.Go(func() { s.fail(s.rest.Serve(accept.Patient(c.REST, c.Logger))) })
 }
 
 // fail notes that a part of the server has ended by itself.
