@@ -98,7 +98,7 @@ units: build ## Look over the units of systemd.
 .PHONY: deploy-check
 deploy-check: units ## Look over everything in deploy/: units, Dockerfile, manifests, chart.
 	$(GO) -C deploy/check mod tidy -diff
-	$(GO) -C deploy/check test $(TESTFLAGS) ./...
+	LDLM_PROGRAMS=$(BIN) $(GO) -C deploy/check test $(TESTFLAGS) ./...
 
 .PHONY: release-check
 release-check: $(BIN)/goreleaser ## Look over what a release is made by.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -329,10 +330,19 @@ func (c *child) kill(t *testing.T) {
 	}
 }
 
-// freePort returns an address of this machine that nobody listens at.
+// freePort returns an address of this machine that nobody listens at, and that
+// stays so: its host is one of the many of loopback that others do not happen to
+// use as well. Other systems than Linux have one alone.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l := takePort(t)
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), 1+rand.IntN(254), 1+rand.IntN(254))
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer l.Close()
 	return l.Addr().String()
 }

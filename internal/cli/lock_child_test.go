@@ -17,6 +17,10 @@ import (
 const family = `sh -c 'trap "" TERM INT HUP QUIT; echo grandchild $$; while :; do sleep 1000; done' &
 echo parent $$; trap "exit 7" TERM; wait`
 
+// patientTTL is what tests let run out. A shorter one would run out by itself where
+// much else runs; they wait for it side by side.
+const patientTTL = 10 * time.Second
+
 // startFamily runs a lock around a family and returns its processes.
 func startFamily(t *testing.T, address string, args ...string) (c *child, parent, grandchild int) {
 	t.Helper()
@@ -131,9 +135,10 @@ func TestLockUnderNohup(t *testing.T) {
 // etcd-io/etcd#7983. And it is the program that ends, not only the shell around
 // it: hashicorp/consul#2022 and #2999.
 func TestCommandEndsBeforeTheLockDoes(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	const good = 2 * time.Second / 112 * 100
-	c, parent, grandchild := startFamily(t, address, "--ttl", "2s")
+	const good = patientTTL / 112 * 100
+	c, parent, grandchild := startFamily(t, address, "--ttl", patientTTL.String())
 	server.kill(t)
 	killed := time.Now()
 	code := c.end(t)
@@ -144,7 +149,12 @@ func TestCommandEndsBeforeTheLockDoes(t *testing.T) {
 		t.Errorf("code %d, child lives %t, grandchild %t", code, lives(parent), lives(grandchild))
 	}
 	group := `process group \d+`
-	wantLines(t, c.stderr.String(),
+	said := c.stderr.String()
+	const again = "answered again\n" // a machine that is busy enough came close to this before
+	if i := strings.LastIndex(said, again); i >= 0 {
+		said = said[i+len(again):]
+	}
+	wantLines(t, said,
 		`ldlm: "x": no answer for .*s \(127.0.0.1:\d+: connection refused\); session ends in .*s, SIGTERM in .*s`,
 		`ldlm: "x": no answer for .*s \(127.0.0.1:\d+: connection refused\); session ends in .*s`,
 		`ldlm: SIGTERM to `+group+`, SIGKILL in .*s`,
@@ -154,8 +164,9 @@ func TestCommandEndsBeforeTheLockDoes(t *testing.T) {
 
 // A server that says nothing is as good as none.
 func TestSilentServer(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "2s", "--", "sh", "-c", "echo up; exec sleep 1000")
+	c := run(t, address, nil, "lock", "x", "--ttl", patientTTL.String(), "--", "sh", "-c", "echo up; exec sleep 1000")
 	c.stdout.await(t, "up")
 	server.send(t, syscall.SIGSTOP)
 	if code := c.end(t); code != 76 || !strings.Contains(c.stderr.String(), `"x" lost; child ended (143)`) {
@@ -166,8 +177,9 @@ func TestSilentServer(t *testing.T) {
 
 // An answer in time, and all is well again.
 func TestServerRecoversInTime(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "6s", "--kill-after", "0.1", "--", "sh", "-c", "echo up; exec sleep 1000")
+	c := run(t, address, nil, "lock", "x", "--ttl", "20s", "--kill-after", "0.1", "--", "sh", "-c", "echo up; exec sleep 1000")
 	c.stdout.await(t, "up")
 	server.send(t, syscall.SIGSTOP)
 	c.stderr.await(t, "no answer for")
@@ -181,8 +193,9 @@ func TestServerRecoversInTime(t *testing.T) {
 
 // While ldlm itself is stopped its guardian ends the command in time.
 func TestCommandOfAStoppedLockEndsInTime(t *testing.T) {
+	t.Parallel()
 	address := devAddress(t)
-	c, parent, grandchild := startFamily(t, address, "--ttl", "2s")
+	c, parent, grandchild := startFamily(t, address, "--ttl", patientTTL.String())
 	c.send(t, syscall.SIGSTOP)
 	next := run(t, address, nil, "lock", "x", "--", "sh", "-c", "kill -0 "+itoa(parent)+" 2>/dev/null && grep -v ' Z ' /proc/"+itoa(parent)+"/stat; kill -0 "+itoa(grandchild)+" 2>/dev/null && grep -v ' Z ' /proc/"+itoa(grandchild)+"/stat; :")
 	if got := next.result(t); got != (result{}) {
@@ -223,8 +236,9 @@ func TestLockTakenAway(t *testing.T) {
 }
 
 func TestOnLostWarn(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "2s", "--on-lost=warn", "--", "sh", "-c", "trap 'exit 4' USR1; echo up; while :; do sleep 0.05; done")
+	c := run(t, address, nil, "lock", "x", "--ttl", patientTTL.String(), "--on-lost=warn", "--", "sh", "-c", "trap 'exit 4' USR1; echo up; while :; do sleep 0.05; done")
 	c.stdout.await(t, "up")
 	server.kill(t)
 	c.stderr.await(t, "the command goes on (--on-lost=warn)")
@@ -234,8 +248,9 @@ func TestOnLostWarn(t *testing.T) {
 }
 
 func TestOnLostTerm(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "2s", "--on-lost=term", "--", "sh", "-c", "trap 'echo asked' TERM; trap 'exit 4' USR1; echo up; while :; do sleep 0.05; done")
+	c := run(t, address, nil, "lock", "x", "--ttl", patientTTL.String(), "--on-lost=term", "--", "sh", "-c", "trap 'echo asked' TERM; trap 'exit 4' USR1; echo up; while :; do sleep 0.05; done")
 	c.stdout.await(t, "up")
 	server.kill(t)
 	c.stdout.await(t, "asked")

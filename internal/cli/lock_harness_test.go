@@ -57,7 +57,7 @@ func run(t *testing.T, address string, set func(*exec.Cmd), args ...string) *chi
 	c.Env = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH"), "USER=ops", "LDLM_ADDRESS=" + address}
 	c.Stdout, c.Stderr = c.stdout, c.stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	c.WaitDelay = time.Second // for what a broken ldlm would leave behind
+	c.WaitDelay = time.Minute // for what a broken ldlm would leave behind
 	if set != nil {
 		set(c.Cmd)
 	}

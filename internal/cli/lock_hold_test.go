@@ -99,8 +99,9 @@ func TestLockWhileAProcessLives(t *testing.T) {
 }
 
 func TestHoldIsLost(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "2s")
+	c := run(t, address, nil, "lock", "x", "--ttl", patientTTL.String())
 	c.stdout.await(t, "token")
 	server.kill(t)
 	if code := c.end(t); code != 76 || c.stderr.String() != `ldlm: "x": no server confirmed the session in time`+"\n" {
@@ -192,11 +193,12 @@ func TestLockWithABrokenPipe(t *testing.T) {
 // Each client chooses its ttl; etcdctl's lock had 60 seconds for years:
 // etcd-io/etcd#8365.
 func TestLockTTL(t *testing.T) {
+	t.Parallel()
 	address := devAddress(t)
-	c := run(t, address, nil, "lock", "x", "--ttl", "2s")
+	c := run(t, address, nil, "lock", "x", "--ttl", "7s")
 	c.stdout.await(t, "token")
 	holder := lockState(t, address, "x").Holders[0]
-	if s, err := lockClient(t, address).Admin().Session(t.Context(), holder.Session); err != nil || s.TTL.Seconds() != 2 {
+	if s, err := lockClient(t, address).Admin().Session(t.Context(), holder.Session); err != nil || s.TTL.Seconds() != 7 {
 		t.Errorf("the session is %+v, %v", s, err)
 	}
 	c.kill(t)

@@ -109,8 +109,9 @@ func TestTerminalTellsForWhomOneWaits(t *testing.T) {
 // The command shares the group with others of the terminal: all of the command is
 // ended, and nothing else.
 func TestTerminalLossEndsTheCommandAlone(t *testing.T) {
+	t.Parallel()
 	server, address := spawnDev(t)
-	script := "sleep 1000 & echo partner $!; " + programs + "/ldlm lock x --ttl 2s -- sh -c '" + strings.ReplaceAll(family, "'", `'\''`) + "'; echo code $?; kill $!"
+	script := "sleep 1000 & echo partner $!; " + programs + "/ldlm lock x --ttl " + patientTTL.String() + " -- sh -c '" + strings.ReplaceAll(family, "'", `'\''`) + "'; echo code $?; kill $!"
 	c, term := onTerminal(t, address, "/bin/sh", "-c", strings.ReplaceAll(script, "echo code", "kill -0 $! && echo partner lives; echo code"))
 	plain := term.plain()
 	grandchild := plain.number(t, "grandchild")

@@ -31,18 +31,18 @@ type book struct {
 	held   map[string]string // name to key
 	free   map[string]bool
 	names  int
-	done   int // requests that were answered
+	done   *tally // requests that were answered
 	doubt  int
 }
 
 func newBook(t *testing.T, prefix string, c keyed) *book {
 	t.Helper()
 	c.begin(t)
-	return &book{t: t, prefix: prefix, client: c, held: map[string]string{}, free: map[string]bool{}}
+	return &book{t: t, prefix: prefix, client: c, held: map[string]string{}, free: map[string]bool{}, done: newTally()}
 }
 
 func (b *book) String() string {
-	return fmt.Sprintf("%d requests, %d in doubt, %d held", b.done, b.doubt, len(b.held))
+	return fmt.Sprintf("%d requests, %d in doubt, %d held", b.done.n.Load(), b.doubt, len(b.held))
 }
 
 // work takes locks and lets some of them go until the server has ended.
@@ -62,7 +62,7 @@ func (b *book) work() {
 			b.doubt++
 			return
 		}
-		b.done++
+		b.done.add()
 	}
 }
 

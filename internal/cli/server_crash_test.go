@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +28,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	v.start()
 	ctx, cancel := context.WithCancel(t.Context())
 	var busy sync.WaitGroup
-	var grants atomic.Int64
+	grants := newTally()
 	counters := make([]hotLock, 3)
 	for i := range counters {
 		counters[i].name = "hot/" + strconv.Itoa(i)
@@ -37,7 +36,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	for i := range 6 {
 		c := v.dial("busy")
 		hot := &counters[i%len(counters)]
-		busy.Go(func() { hot.takeTurns(ctx, t, c, &grants) })
+		busy.Go(func() { hot.takeTurns(ctx, t, c, grants) })
 	}
 	line, books := newLine(v), []*book{newBook(t, "v1", &keysOfV1{v: v}), newBook(t, "rest", &keysOfREST{v: v})}
 	for range lives {
@@ -45,6 +44,9 @@ func TestKilledUnderLoad(t *testing.T) {
 		var asking sync.WaitGroup
 		for _, b := range books {
 			asking.Go(b.work)
+		}
+		for _, p := range []*tally{grants, books[0].done, books[1].done} {
+			<-p.more // also a slow machine is to be busy
 		}
 		<-time.After(time.Duration(20+random.IntN(150)) * time.Millisecond) // whatever is under way then
 		v.kill()
@@ -57,9 +59,22 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 	cancel()
 	busy.Wait()
-	t.Logf("%d lives, %d native grants; v1: %s; REST: %s", lives, grants.Load(), books[0], books[1])
-	if grants.Load() == 0 || books[0].done == 0 || books[1].done == 0 {
-		t.Error("nobody did anything")
+	t.Logf("%d lives, %d native grants; v1: %s; REST: %s", lives, grants.n.Load(), books[0], books[1])
+}
+
+// tally counts what succeeds, and lets others wait for that.
+type tally struct {
+	n    atomic.Int64
+	more chan struct{}
+}
+
+func newTally() *tally { return &tally{more: make(chan struct{}, 1)} }
+
+func (p *tally) add() {
+	p.n.Add(1)
+	select {
+	case p.more <- struct{}{}:
+	default:
 	}
 }
 
@@ -74,14 +89,7 @@ type victim struct {
 func newVictim(t *testing.T) *victim {
 	t.Helper()
 	v := &victim{t: t, dir: filepath.Join(shortDir(t), "data")}
-	for _, address := range []*string{&v.clients, &v.rest} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		*address = l.Addr().String()
-		defer func() { _ = l.Close() }() // it was only there to find a port
-	}
+	v.clients, v.rest = freePort(t), freePort(t)
 	t.Cleanup(v.kill)
 	return v
 }
@@ -136,7 +144,7 @@ type hotLock struct {
 }
 
 // takeTurns takes the lock and lets it go until ctx ends.
-func (h *hotLock) takeTurns(ctx context.Context, t *testing.T, c *ldlm.Client, grants *atomic.Int64) {
+func (h *hotLock) takeTurns(ctx context.Context, t *testing.T, c *ldlm.Client, grants *tally) {
 	for ctx.Err() == nil {
 		l, err := c.Lock(ctx, h.name)
 		if err != nil {
@@ -145,7 +153,7 @@ func (h *hotLock) takeTurns(ctx context.Context, t *testing.T, c *ldlm.Client, g
 			}
 			return
 		}
-		grants.Add(1)
+		grants.add()
 		if !h.inUse.CompareAndSwap(false, true) {
 			t.Errorf("%s has two holders", h.name)
 		}
@@ -211,6 +219,15 @@ func (l *line) form() {
 	}
 }
 
+// release lets the lock go. On a busy machine the answer may come too late; the server
+// has been asked all the same.
+func (l *line) release() {
+	l.v.t.Helper()
+	if err := l.holder.Release(l.v.t.Context()); err != nil && !errors.Is(err, ldlm.ErrUnknownOutcome) {
+		l.v.t.Fatalf("release: %v", err)
+	}
+}
+
 // move lets everybody have the lock in turn.
 func (l *line) move() {
 	t := l.v.t
@@ -220,9 +237,7 @@ func (l *line) move() {
 	}
 	for i := range l.client[1:] {
 		before := l.holder.Token()
-		if err := l.holder.Release(t.Context()); err != nil {
-			t.Fatalf("release: %v", err)
-		}
+		l.release()
 		next := <-l.turns
 		if next.err != nil {
 			t.Fatalf("place %d: %v", next.place, next.err)
@@ -232,7 +247,5 @@ func (l *line) move() {
 		}
 		l.holder = next.lock
 	}
-	if err := l.holder.Release(t.Context()); err != nil {
-		t.Fatalf("release: %v", err)
-	}
+	l.release()
 }

@@ -90,14 +90,14 @@ func attribute(t *testing.T, log *output, msg, name string) string {
 func TestServiceManager(t *testing.T) {
 	m, path := newManager(t)
 	c := exec.Command(filepath.Join(programs, "ldlm-server"), "-l", "127.0.0.1:0", "--ipc_socket_file", filepath.Join(shortDir(t), "s"))
-	c.Env = []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=100000"}
+	c.Env = []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=1000000"}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	if text := m.await(t, "READY=1"); !strings.Contains(text, "STATUS=serving on 127.0.0.1:") {
 		t.Errorf("ready: %q", text)
 	}
-	for range 3 {
+	for range 2 {
 		m.await(t, "WATCHDOG=1")
 	}
 	if err := c.Process.Signal(syscall.SIGHUP); err != nil {

@@ -30,11 +30,14 @@ func busyRun(t *testing.T, r *running, good, wrong string) (secrets []string) {
 		t.Errorf("a wrong password: %v", err)
 	}
 	ctx = metadata.AppendToOutgoingContext(t.Context(), "authorization", good)
-	seconds := int32(1)
+	second, minute := int32(1), int32(60)
 	for _, name := range []string{"kept", "given back", "renewed", "expires", "forced"} {
 		request := &ldlmv1.TryLockRequest{Name: name}
-		if name == "renewed" || name == "expires" {
-			request.LockTimeoutSeconds = &seconds
+		switch name {
+		case "renewed":
+			request.LockTimeoutSeconds = &minute
+		case "expires":
+			request.LockTimeoutSeconds = &second
 		}
 		l, err := client.TryLock(ctx, request)
 		if err != nil || !l.Locked {

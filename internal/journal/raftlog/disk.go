@@ -81,12 +81,10 @@ func (d *disk) do(op, path string, f func() error) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	timer := time.AfterFunc(d.deadline, func() {
-		d.fail(fmt.Errorf("%s %s: not done after %v, the disk hangs", op, path, d.deadline))
-	})
 	begun := time.Now()
+	running := d.attempt(op, path)
 	err := d.try(op, path, f)
-	timer.Stop()
+	running.end()
 	if op == opSync {
 		d.syncs.Add(1)
 		d.slowest.Store(max(d.slowest.Load(), int64(time.Since(begun))))
