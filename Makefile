@@ -63,6 +63,10 @@ bench: ## Run the benchmarks of the parts and of bare carriers (BENCH, BENCHTIME
 compare: ## Measure beside Redis and bare echoes, and print a table (COMPARE: flags).
 	@$(GO) run -C bench ./cmd/compare $(COMPARE)
 
+.PHONY: compare-cluster
+compare-cluster: ## Measure three members beside three of etcd, and print a table (COMPARE: flags).
+	@$(GO) run -C bench ./cmd/compare -cluster $(COMPARE)
+
 .PHONY: test-bench
 test-bench: ## Try the comparison and its parts, at the smallest size.
 	$(GO) -C bench test $(TESTFLAGS) ./...

@@ -22,6 +22,16 @@ func FindRedis() (string, error) {
 	return path, nil
 }
 
+// BuildEtcd builds a member of etcd into a folder, from this module, and returns its
+// path.
+func BuildEtcd(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "etcd")
+	if _, err := run(ctx, "go", "build", "-trimpath", "-o", path, "github.com/ldlm-io/ldlm/bench/cmd/etcd"); err != nil {
+		return "", fmt.Errorf("is this the module bench? %w", err)
+	}
+	return path, nil
+}
+
 // Build builds the program ldlm into a folder, from the module that this one
 // replaces its dependency with, and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {

@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -16,6 +17,7 @@ import (
 type lab struct {
 	ldlm  string // the program
 	redis string // the server, "" if there is none
+	etcd  string // a member, "" if there is none
 	self  string // this program, whose hidden commands are echoes and clients
 	dir   string // where servers may write
 	sizes Sizes
@@ -29,22 +31,47 @@ type Sizes struct {
 	Locks    int           // that are held at once
 	Conns    int           // that are open at once
 	Kills    int           // of a holder, of which the slowest counts
+
+	// Of a cluster.
+	Leaders   int           // that are killed, one after the other
+	Transfers int           // of the lead
+	Sessions  int           // that are idle
+	Idle      time.Duration // for so long
 }
 
 // FullSizes are those that goals are for. Throughput is measured for as long as it
 // takes to get past the noise of a shared machine.
 func FullSizes() Sizes {
-	return Sizes{WarmUp: 500 * time.Millisecond, Duration: 2 * time.Second, Locks: 100_000, Conns: 1000, Kills: 5}
+	return Sizes{
+		WarmUp: 500 * time.Millisecond, Duration: 2 * time.Second, Locks: 100_000, Conns: 1000, Kills: 5,
+		Leaders: 20, Transfers: 5, Sessions: 10_000, Idle: time.Minute,
+	}
 }
 
-// A server is a process that listens.
+// A server is a process that listens, and those that it works with.
 type server struct {
 	*process
 	address string
+	beside  []*process // the other members of a cluster
 }
 
 // time is the processor time that the server has used.
-func (s *server) time() (time.Duration, error) { return proc.Time(s.pid()) }
+func (s *server) time() (time.Duration, error) {
+	all, err := proc.Time(s.pid())
+	for _, p := range s.beside {
+		used, other := proc.Time(p.pid())
+		all, err = all+used, errors.Join(err, other)
+	}
+	return all, err
+}
+
+// kill ends the server at once, and returns when it has ended.
+func (s *server) kill() {
+	for _, p := range s.beside {
+		p.kill()
+	}
+	s.process.kill()
+}
 
 // newDir returns a folder for a server, on the disk that the lab is on.
 func (l *lab) newDir() (string, error) { return os.MkdirTemp(l.dir, "server") }
@@ -67,7 +94,7 @@ func (l *lab) startLDLM(ctx context.Context, flags ...string) (*server, error) {
 		p.kill()
 		return nil, err
 	}
-	return &server{p, line.Address}, nil
+	return &server{process: p, address: line.Address}, nil
 }
 
 // startRedis starts Redis without persistence, unless arguments say otherwise.
@@ -91,7 +118,7 @@ func (l *lab) startRedis(ctx context.Context, more ...string) (*server, error) {
 		p.kill()
 		return nil, err
 	}
-	return &server{p, address}, nil
+	return &server{process: p, address: address}, nil
 }
 
 // startEcho starts an echo.
@@ -105,7 +132,7 @@ func (l *lab) startEcho(ctx context.Context, c echo.Carrier) (*server, error) {
 		p.kill()
 		return nil, err
 	}
-	return &server{p, strings.TrimSpace(address)}, nil
+	return &server{process: p, address: strings.TrimSpace(address)}, nil
 }
 
 // startHolder starts a client that holds n locks, whose names begin with prefix.

@@ -26,16 +26,20 @@ type Machine struct {
 	Go      string   `json:"go"`
 	LDLM    string   `json:"ldlm"`
 	Redis   string   `json:"redis"`
+	Etcd    string   `json:"etcd"`
 	Modules []string `json:"modules"`
 }
 
+// none stands for the version of what is not there.
+const none = "none"
+
 // look finds out. What the system does not tell is left empty; a program that does
 // not tell its version is not there.
-func look(ctx context.Context, ldlm, redis string) (Machine, error) {
+func look(ctx context.Context, ldlm, redis, etcd string) (Machine, error) {
 	m := Machine{
 		Time: time.Now().UTC().Format(time.DateTime + " MST"), CPU: entry("/proc/cpuinfo", "model name"), CPUs: runtime.NumCPU(),
 		Memory: entry("/proc/meminfo", "MemTotal"), System: runtime.GOOS + " " + firstLine("/proc/sys/kernel/osrelease"),
-		Load: loadAverage(), Go: runtime.Version(), Modules: modules(), Redis: "none",
+		Load: loadAverage(), Go: runtime.Version(), Modules: modules(), Redis: none, Etcd: none,
 	}
 	version, err := run(ctx, ldlm, "version")
 	if err != nil {
@@ -48,6 +52,13 @@ func look(ctx context.Context, ldlm, redis string) (Machine, error) {
 			return Machine{}, err
 		}
 		m.Redis = strings.TrimSpace(version)
+	}
+	if etcd != "" {
+		version, err := run(ctx, etcd, "version")
+		if err != nil {
+			return Machine{}, err
+		}
+		m.Etcd = strings.TrimSpace(version)
 	}
 	return m, nil
 }
@@ -108,7 +119,7 @@ func modules() []string {
 	var all []string
 	for _, d := range info.Deps {
 		switch d.Path {
-		case "github.com/redis/go-redis/v9", "github.com/redis/rueidis", "google.golang.org/grpc":
+		case "github.com/redis/go-redis/v9", "github.com/redis/rueidis", "google.golang.org/grpc", "go.etcd.io/etcd/client/v3":
 			all = append(all, d.Path+" "+d.Version)
 		}
 	}
@@ -118,6 +129,10 @@ func modules() []string {
 func (m *Machine) write(w io.Writer) {
 	fmt.Fprintf(w, "- Machine: %d x %s, %s, %s; load average before: %s, after: %s\n",
 		m.CPUs, m.CPU, m.Memory, m.System, m.Load, m.After)
-	fmt.Fprintf(w, "- Versions: %s; %s; Redis: %s; %s\n", m.LDLM, m.Go, m.Redis, strings.Join(m.Modules, ", "))
+	other := "Redis: " + m.Redis
+	if m.Etcd != none {
+		other = "etcd: " + m.Etcd
+	}
+	fmt.Fprintf(w, "- Versions: %s; %s; %s; %s\n", m.LDLM, m.Go, other, strings.Join(m.Modules, ", "))
 	fmt.Fprintf(w, "- Time: %s\n", m.Time)
 }

@@ -29,7 +29,7 @@ func (s system) connectionMemory() contender {
 		const kilobyte = 1000
 		grown, err := s.growth(ctx, l, l.sizes.Conns, func(conns []load.Conn) error {
 			for _, conn := range conns {
-				if err := pair(ctx, conn); err != nil {
+				if err := pair(ctx, conn, "pair"); err != nil {
 					return err
 				}
 			}
@@ -39,8 +39,9 @@ func (s system) connectionMemory() contender {
 	}}
 }
 
-func pair(ctx context.Context, conn load.Conn) error {
-	h, err := conn.Lock(ctx, "pair")
+// pair takes a lock and gives it back.
+func pair(ctx context.Context, c load.Conn, name string) error {
+	h, err := c.Lock(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (s system) growth(ctx context.Context, l *lab, conns int, do func([]load.Co
 		}
 		all = append(all, conn)
 	}
-	if err := pair(ctx, all[0]); err != nil {
+	if err := pair(ctx, all[0], "pair"); err != nil {
 		return 0, err
 	}
 	before, err := proc.PSS(server.pid())

@@ -66,7 +66,8 @@ func (s *suite) report(m Machine) *Report {
 
 func metrics() []metric {
 	return []metric{
-		pairsPerSecond, serverMicros, p99Micros, mostToLeast, bytesPerLock, kbPerConnection, seconds, milliseconds, serverSeconds,
+		pairsPerSecond, serverMicros, halfMicros, p99Micros, mostToLeast, bytesPerLock, kbPerConnection, seconds, milliseconds, serverSeconds,
+		halfMillis, ninetyMillis, commandMillis, failures, entries, beatEntries,
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	namePipelined = "Redis, pipelining client"
 	nameDurable   = "LDLM, data directory"
 	nameAlways    = "Redis, appendfsync always"
+	nameThree     = "LDLM, three members"
+	nameEtcd      = "etcd, three members"
 )
 
 // A system is something that takes locks, or passes for it, and how to talk to it.
@@ -135,20 +137,25 @@ func (s system) contender(j job) contender {
 		}
 		defer server.kill()
 		result, err := load.Run(ctx, s.config(l, server, j))
-		if err == nil && result.Interrupted {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w; the server says: %s", err, server.out.tail())
-		}
-		if result.Pairs == 0 || result.Server == nil {
-			return nil, errors.New("no pair was done while the clock ran: the duration is too short")
-		}
-		return figures{
-			pairsPerSecond: result.PairsPerSecond, serverMicros: result.Server.CPUMicrosPerPair,
-			p99Micros: result.Latency.P99, mostToLeast: result.Fairness(),
-		}, nil
+		return figuresOf(ctx, server, result, err)
 	}}
+}
+
+// figuresOf are those of a run with a server.
+func figuresOf(ctx context.Context, s *server, result load.Result, err error) (figures, error) {
+	if err == nil && result.Interrupted {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; the server says: %s", err, s.out.tail())
+	}
+	if result.Pairs == 0 || result.Server == nil {
+		return nil, errors.New("no pair was done while the clock ran: the duration is too short")
+	}
+	return figures{
+		pairsPerSecond: result.PairsPerSecond, serverMicros: result.Server.CPUMicrosPerPair,
+		halfMicros: result.Latency.P50, p99Micros: result.Latency.P99, mostToLeast: result.Fairness(),
+	}, nil
 }
 
 func (s system) config(l *lab, server *server, j job) load.Config {

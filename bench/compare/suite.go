@@ -11,6 +11,8 @@ import (
 
 // Options say what is compared.
 type Options struct {
+	// Cluster has clusters of three members compared, instead of servers that are alone.
+	Cluster bool
 	// Run selects trials by their names; nil is all.
 	Run *regexp.Regexp
 	// Rounds of measurements, of which medians are taken; at least 1.
@@ -20,6 +22,8 @@ type Options struct {
 	// LDLM and Redis are the programs; Redis may be empty: then what needs it is
 	// left out. Self is this program, which knows the hidden commands.
 	LDLM, Redis, Self string
+	// Etcd is the program of a member of etcd, for clusters.
+	Etcd string
 	// Dir is where servers write what they keep: on a disk, for what is to be on
 	// one. Empty is the system's folder for temporary files.
 	Dir string
@@ -27,10 +31,10 @@ type Options struct {
 	Progress func(format string, args ...any)
 }
 
-// Names returns the names of all trials, for Options.Run.
-func Names() []string {
+// Names returns the names of all trials, of clusters or of others, for Options.Run.
+func Names(cluster bool) []string {
 	var all []string
-	for _, t := range trials(FullSizes()) {
+	for _, t := range trialsOf(cluster, FullSizes()) {
 		all = append(all, t.name)
 	}
 	return all
@@ -41,7 +45,7 @@ func Names() []string {
 // ctx has ended; the report then has what there is.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	s := &suite{options: o, samples: map[key][]float64{}}
-	for _, t := range trials(o.Sizes) {
+	for _, t := range trialsOf(o.Cluster, o.Sizes) {
 		if o.Run == nil || o.Run.MatchString(t.name) {
 			s.trials = append(s.trials, t)
 		}
@@ -57,8 +61,8 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s.lab = &lab{ldlm: o.LDLM, redis: o.Redis, self: o.Self, dir: dir, sizes: o.Sizes}
-	machine, err := look(ctx, o.LDLM, o.Redis)
+	s.lab = &lab{ldlm: o.LDLM, redis: o.Redis, etcd: o.Etcd, self: o.Self, dir: dir, sizes: o.Sizes}
+	machine, err := look(ctx, o.LDLM, o.Redis, o.Etcd)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +116,9 @@ func (s *suite) round(ctx context.Context, round int) error {
 
 // measure bounds the time of a measurement: nothing may hang.
 func (s *suite) measure(ctx context.Context, c contender) (figures, error) {
-	const slack = time.Minute
-	limit := s.options.Sizes.WarmUp + s.options.Sizes.Duration + slack
+	const slack, leader = 3 * time.Minute, 10 * time.Second
+	z := &s.options.Sizes
+	limit := z.WarmUp + z.Duration + z.Idle + time.Duration(z.Leaders)*leader + slack
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
 	return c.measure(ctx, s.lab)

@@ -36,7 +36,10 @@ func TestMain(m *testing.M) {
 
 // tiny is as little work as shows that everything works.
 func tiny() Sizes {
-	return Sizes{WarmUp: time.Millisecond, Pairs: 300, Locks: 300, Conns: 5, Kills: 1}
+	return Sizes{
+		WarmUp: time.Millisecond, Pairs: 300, Locks: 300, Conns: 5, Kills: 1,
+		Leaders: 1, Transfers: 1, Sessions: 20, Idle: time.Millisecond,
+	}
 }
 
 // options are those of a tiny run, with a program that was built for the test.
@@ -60,7 +63,22 @@ func options(tb testing.TB) Options {
 
 // Every row is measured. What the figures are says nothing at this size.
 func TestEveryRow(t *testing.T) {
+	everyRow(t, options(t))
+}
+
+// The same for clusters.
+func TestEveryRowOfClusters(t *testing.T) {
 	o := options(t)
+	var err error
+	if o.Etcd, err = BuildEtcd(t.Context(), t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	o.Cluster = true
+	everyRow(t, o)
+}
+
+func everyRow(t *testing.T, o Options) {
+	t.Helper()
 	report, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +92,7 @@ func TestEveryRow(t *testing.T) {
 		}
 	}
 	rows := 0
-	for _, trial := range trials(o.Sizes) {
+	for _, trial := range trialsOf(o.Cluster, o.Sizes) {
 		for _, r := range trial.rows {
 			if o.Redis != "" || !needsRedis(&trial, r.against) {
 				rows++
@@ -176,12 +194,12 @@ func TestNothingToMeasure(t *testing.T) {
 }
 
 func TestNamesAreUnique(t *testing.T) {
-	names := Names()
+	names := append(Names(false), Names(true)...)
 	slices.Sort(names)
 	if got := slices.Compact(slices.Clone(names)); len(got) != len(names) {
 		t.Errorf("names are there twice: %q", names)
 	}
-	for _, trial := range trials(tiny()) {
+	for _, trial := range append(trials(tiny()), clusterTrials(tiny())...) {
 		for _, r := range trial.rows {
 			for _, name := range []string{r.of, r.against} {
 				if name != "" && !slices.ContainsFunc(trial.contenders, func(c contender) bool { return c.name == name }) {

@@ -19,6 +19,13 @@ const (
 	seconds         metric = "s"
 	milliseconds    metric = "ms"
 	serverSeconds   metric = "server CPU, s"
+	halfMicros      metric = "half of pairs within, µs"
+	halfMillis      metric = "half within, ms"
+	ninetyMillis    metric = "90 % within, ms"
+	commandMillis   metric = "the command, ms"
+	failures        metric = "refused requests"
+	entries         metric = "log entries"
+	beatEntries     metric = "log entries of members alone"
 )
 
 // Figures are what one measurement found.

@@ -8,7 +8,15 @@ import (
 	"github.com/ldlm-io/ldlm/internal/load"
 )
 
-// trials returns all of them, in the order of the table.
+// trialsOf returns those of clusters, or all others.
+func trialsOf(cluster bool, sizes Sizes) []trial {
+	if cluster {
+		return clusterTrials(sizes)
+	}
+	return trials(sizes)
+}
+
+// trials returns those of servers that are alone, in the order of the table.
 func trials(sizes Sizes) []trial {
 	all := []trial{
 		pairs(1, goal{atLeast, 1.3}, goal{}),

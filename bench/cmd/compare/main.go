@@ -1,5 +1,5 @@
-// Compare measures LDLM beside Redis and bare echoes, on this machine, and prints
-// a table. Run it in the module bench: go run ./cmd/compare.
+// Compare measures LDLM beside Redis and bare echoes, or three members of it beside
+// three of etcd, on this machine, and prints a table. Run it in the module bench: go run ./cmd/compare.
 package main
 
 import (
@@ -36,17 +36,20 @@ func exit(err error) {
 
 // settings are the flags.
 type settings struct {
-	run    string
-	json   bool
-	ldlm   string
-	dir    string
-	rounds int
-	sizes  compare.Sizes
+	cluster bool
+	run     string
+	json    bool
+	ldlm    string
+	dir     string
+	rounds  int
+	sizes   compare.Sizes
 }
 
 func flags() *settings {
 	s := &settings{sizes: compare.FullSizes()}
-	flag.StringVar(&s.run, "run", "", "measure only what matches this regular expression: "+strings.Join(compare.Names(), " "))
+	names := func(cluster bool) string { return strings.Join(compare.Names(cluster), " ") }
+	flag.StringVar(&s.run, "run", "", "measure only what matches this regular expression: "+names(false)+"; with -cluster: "+names(true))
+	flag.BoolVar(&s.cluster, "cluster", false, "measure three members, beside three of etcd")
 	flag.IntVar(&s.rounds, "rounds", 5, "measure so often, and take medians")
 	flag.DurationVar(&s.sizes.Duration, "duration", s.sizes.Duration, "measure each throughput for so long")
 	flag.DurationVar(&s.sizes.WarmUp, "warm-up", s.sizes.WarmUp, "work so long before the clock runs")
@@ -69,26 +72,35 @@ func run(ctx context.Context) (err error) {
 	if s.sizes.Duration <= 0 || s.sizes.WarmUp < 0 {
 		return errors.New("-duration must be more than 0, -warm-up not less")
 	}
-	o := compare.Options{Run: pattern, Rounds: s.rounds, Sizes: s.sizes, LDLM: s.ldlm, Dir: s.dir, Progress: progress}
-	if o.Self, err = os.Executable(); err != nil {
+	o := compare.Options{Cluster: s.cluster, Run: pattern, Rounds: s.rounds, Sizes: s.sizes, LDLM: s.ldlm, Dir: s.dir, Progress: progress}
+	dir, err := os.MkdirTemp("", "ldlm-compare")
+	if err != nil {
 		return err
 	}
-	if o.Redis, err = compare.FindRedis(); err != nil {
-		progress("%v", err)
-	}
-	if o.LDLM == "" {
-		dir, err := os.MkdirTemp("", "ldlm-compare")
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		if o.LDLM, err = compare.Build(ctx, dir); err != nil {
-			return err
-		}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := s.find(ctx, &o, dir); err != nil {
+		return err
 	}
 	report, err := compare.Run(ctx, o)
 	if report != nil {
 		err = errors.Join(err, s.print(report))
+	}
+	return err
+}
+
+// find finds the programs that are compared, and builds those of Go into a folder.
+func (s *settings) find(ctx context.Context, o *compare.Options, dir string) (err error) {
+	if o.Self, err = os.Executable(); err != nil {
+		return err
+	}
+	if s.cluster {
+		o.Etcd, err = compare.BuildEtcd(ctx, dir)
+	} else if o.Redis, err = compare.FindRedis(); err != nil {
+		progress("%v", err)
+		err = nil
+	}
+	if err == nil && o.LDLM == "" {
+		o.LDLM, err = compare.Build(ctx, dir)
 	}
 	return err
 }
