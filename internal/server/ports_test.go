@@ -61,7 +61,7 @@ func startPorts(t *testing.T, change ...func(*server.Config)) *ports {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), fuse)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -261,7 +261,7 @@ func TestEveryWayIn(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			p := startPorts(t, c.change...)
-			patience := 10 * time.Second
+			patience := fuse
 			if !c.good {
 				patience = time.Second // clients that try again do so until then
 			}
@@ -380,7 +380,7 @@ func TestReloadUnderLoad(t *testing.T) {
 func reloadUnder(t *testing.T, p *ports, k *keys, rounds int, reload func(round int)) {
 	t.Helper()
 	const fewCalls = 3
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), fuse)
 	defer cancel()
 	calls, over := make(chan struct{}), make(chan struct{})
 	var load sync.WaitGroup

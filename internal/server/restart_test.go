@@ -57,7 +57,7 @@ func TestRestartWithClientsOfTheFirstProtocol(t *testing.T) {
 				}
 				dir = copied
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), fuse)
 			defer cancel()
 			if err := p.Shutdown(ctx); err != nil {
 				t.Fatal(err)
