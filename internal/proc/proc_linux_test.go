@@ -84,7 +84,8 @@ func TestBehind(t *testing.T) {
 			t.Errorf("%s: got %d, %v; want %d", l.Addr(), got, err, os.Getpid())
 		}
 		l.Close()
-		if got, err := Behind(t.Context(), c.prefix+l.Addr().String()); err == nil {
+		// Somebody else may have got the port.
+		if got, err := Behind(t.Context(), c.prefix+l.Addr().String()); err == nil && (got == os.Getpid() || c.network == "unix") {
 			t.Errorf("%s: nobody listens, and yet it is %d", l.Addr(), got)
 		}
 	}

@@ -16,7 +16,13 @@ func TestInterruptRightBeforeTheStart(t *testing.T) {
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, syscall.SIGINT)
 	defer signal.Stop(heard)
-	interrupt := func() error { return syscall.Kill(os.Getpid(), syscall.SIGINT) }
+	interrupt := func() error {
+		err := syscall.Kill(os.Getpid(), syscall.SIGINT)
+		if err == nil {
+			<-heard // another thread may get it, and later
+		}
+		return err
+	}
 	p, err := Start(Config{
 		Path: "/bin/sh", Args: []string{"sh", "-c", "read line"}, Env: os.Environ(), Stdin: blocked(t),
 		Foreground: true, Ready: interrupt,
@@ -25,7 +31,6 @@ func TestInterruptRightBeforeTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	<-heard
 	<-p.Done()
 	if got := p.Code(); got != 130 {
 		t.Errorf("code %d, want 130", got)
