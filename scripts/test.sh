@@ -30,4 +30,5 @@ auto | on)
 	;;
 esac
 
-exec go test "$@" ./...
+# The default of go test is short for slow machines, and for those that do much else.
+exec go test -timeout=60m "$@" ./...
