@@ -14,7 +14,7 @@ const maxAnswering = 4096
 
 // answer answers questions until the connection ends.
 func (p *Port) answer(c net.Conn, h *hello) {
-	ctx, cancel := context.WithCancel(p.ctx)
+	ctx, cancel := context.WithCancel(withAsker(p.ctx, c, h))
 	out := make(chan frame, 64)
 	var writing, answering sync.WaitGroup
 	writing.Go(func() {

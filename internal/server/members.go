@@ -16,6 +16,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/cluster"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
@@ -55,6 +56,7 @@ type membership struct {
 	config  Members
 	version string
 	log     *slog.Logger
+	audit   *audit.Log
 	port    *cluster.Port
 	fresh   bool // there was no data yet
 	cluster string
@@ -72,7 +74,7 @@ type membership struct {
 
 // openMembership opens the members' port and finds out which cluster it is.
 func openMembership(c *Config) (*membership, error) {
-	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, clients: map[string]string{}}
+	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, audit: c.Audit, clients: map[string]string{}}
 	id, name, err := raftlog.Whose(c.DataDir)
 	if err != nil {
 		_ = m.config.Listener.Close() // nothing came over it
@@ -181,8 +183,8 @@ func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.L
 	m.port.Belong(j.Cluster())
 	m.port.Handle(cluster.TopicJournal, j.Serve)
 	m.port.Handle(cluster.TopicStatus, func(context.Context, []byte) []byte { return m.status() })
-	m.port.Handle(cluster.TopicLead, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, b, j.Transfer) })
-	m.port.Handle(cluster.TopicRemove, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, b, m.remove) })
+	m.port.Handle(cluster.TopicLead, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, orderTransfer, b, j.Transfer) })
+	m.port.Handle(cluster.TopicRemove, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, orderRemove, b, m.remove) })
 	if m.config.Join != "" {
 		m.tasks.Go(m.join)
 	}
@@ -198,19 +200,6 @@ func (m *membership) join() {
 		return
 	}
 	m.log.InfoContext(m.ctx, "This member has a vote", "member", m.config.Name)
-}
-
-// operatorWithin bounds what operators ask for.
-const operatorWithin = 10 * time.Second
-
-// asked does what an operator asks for, and says what came of it.
-func (m *membership) asked(ctx context.Context, name []byte, do func(context.Context, string) error) []byte {
-	ctx, cancel := context.WithTimeout(ctx, operatorWithin)
-	defer cancel()
-	if err := do(ctx, string(name)); err != nil {
-		return []byte(err.Error())
-	}
-	return []byte{}
 }
 
 // remove makes a member none any more, also for the table of locks.
@@ -248,6 +237,7 @@ const lookEvery = time.Second
 // tellLeaders has clients told who leads, and where all members are.
 func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 	var last string
+	var seen []string
 	var belonged, told bool
 	for {
 		changed := m.journal.Changed()
@@ -259,6 +249,7 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 				"member", m.config.Name)
 		}
 		m.meetAll()
+		seen = m.noteMembers(seen)
 		l := m.leader()
 		if now := fmt.Sprint(l.GetAddress(), l.GetSelf(), l.GetKnown(), l.GetMembers()); now != last {
 			tell(l)
