@@ -21,10 +21,10 @@ import (
 
 // tolerance is by how much clocks may differ. For clocks that are kept by NTP a
 // minute is plenty; here nobody wants to wait for that.
-const tolerance = 2 * time.Second
+const tolerance = 5 * time.Second
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "cron:", err)

@@ -43,6 +43,11 @@ func run(ctx context.Context, args []string) error {
 		defer p.Kill()
 		all = append(all, p)
 	}
+	for _, p := range all { // a machine that still starts has no minutes
+		if err := p.Says("up"); err != nil {
+			return err
+		}
+	}
 	for _, minute := range []string{"2026-01-01 02:00", "2026-01-01 02:01"} {
 		if err := prove(all, minute, journal); err != nil {
 			return err
@@ -63,6 +68,10 @@ func machine(ctx context.Context, name string, late time.Duration, journal strin
 		return err
 	}
 	defer c.Close()
+	if _, err := c.Admin().Status(ctx); err != nil {
+		return err
+	}
+	fmt.Println("up")
 	minutes := bufio.NewScanner(os.Stdin)
 	for minutes.Scan() {
 		time.Sleep(late)

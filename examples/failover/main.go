@@ -22,7 +22,7 @@ import (
 const lockName = "example/failover"
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "failover:", err)
@@ -36,10 +36,10 @@ type member struct {
 	journal string // the file that the primary writes
 }
 
-// modern is a member in the terms of package ldlm. Its lock passes on 4 seconds
+// modern is a member in the terms of package ldlm. Its lock passes on 8 seconds
 // after its last sign of life; with ldlm.WithReleaseOnDisconnect also at once.
 func (m member) modern(ctx context.Context) error {
-	c, err := ldlm.Dial(address(), ldlm.WithTTL(4*time.Second), ldlm.WithHooks(ldlm.Hooks{
+	c, err := ldlm.Dial(address(), ldlm.WithTTL(8*time.Second), ldlm.WithHooks(ldlm.Hooks{
 		OnWait: func(ldlm.Wait) { fmt.Println("backup") },
 	}))
 	if err != nil {

@@ -30,7 +30,7 @@ import (
 const tokenHeader = "Fencing-Token"
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "fencing:", err)
@@ -94,7 +94,7 @@ func write(ctx context.Context, url, value string, token uint64) (status int, er
 // at the lock and the writes it waits for a line on stdin: there it is stopped,
 // as a collection of garbage or a virtual machine that moves can stop any program.
 func writer(ctx context.Context, name string, urls ...string) error {
-	c, err := ldlm.Dial(address(), ldlm.WithTTL(4*time.Second))
+	c, err := ldlm.Dial(address(), ldlm.WithTTL(8*time.Second))
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 const electionName = "example/leader"
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "leader:", err)
@@ -29,7 +29,7 @@ func main() {
 
 // candidate campaigns until ctx ends, and leads as often as it is elected.
 func candidate(ctx context.Context, name, journal string) error {
-	c, err := ldlm.Dial(address(), ldlm.WithTTL(4*time.Second))
+	c, err := ldlm.Dial(address(), ldlm.WithTTL(8*time.Second))
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "semaphore:", err)
@@ -31,10 +31,11 @@ func main() {
 	}
 }
 
-// A user uses the thing several times.
+// A user uses the thing several times. What use does not more than three may do at
+// once.
 type user struct {
-	times   int
-	journal string // where uses are written down, "+" and "-"
+	times int
+	use   func(ctx context.Context) error
 }
 
 // modern is a user in the terms of package ldlm.
@@ -72,25 +73,6 @@ func (u user) classic(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// use is what not more than three may do at once.
-func (u user) use(ctx context.Context) error {
-	journal, err := os.OpenFile(u.journal, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer journal.Close()
-	if _, err := fmt.Fprintln(journal, "+"); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(60 * time.Millisecond):
-	}
-	_, err = fmt.Fprintln(journal, "-")
-	return err
 }
 
 // address is where the server is.

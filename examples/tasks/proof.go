@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 // prove starts a slow worker and four others, kills the slow one at its first
 // task, and counts what was done by whom.
 func prove(ctx context.Context, s store) error {
-	slow, err := stage.Start(ctx, "slow", "ldlm", "slow", string(s), "1m")
+	slow, err := stage.Start(ctx, "slow", "ldlm", "slow", string(s), "1h")
 	if err != nil {
 		return err
 	}
