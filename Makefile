@@ -27,6 +27,8 @@ BENCH ?= .
 BENCHTIME ?= 1s
 # Flags of the comparison, for instance COMPARE='-run pairs/ -rounds 3'.
 COMPARE ?=
+# Flags of the overload, for instance OVERLOAD='-only sessions'.
+OVERLOAD ?=
 # How long each fuzz target runs, or how many inputs it tries (2000x).
 FUZZTIME ?= 5s
 # What `make cross` builds and vets.
@@ -74,6 +76,10 @@ test-bench: ## Try the comparison and its parts, at the smallest size.
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a moment (FUZZTIME).
 	@./scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: overload
+overload: ## Put a server under too much load, in many ways, and print a table (OVERLOAD: flags).
+	@$(GO) run ./internal/overload $(OVERLOAD)
 
 .PHONY: faults
 faults: ## Break the table on purpose, many ways, and see the tests fail.

@@ -41,36 +41,57 @@ func logged() (*bytes.Buffer, *slog.Logger) {
 	return &b, slog.New(slog.NewTextHandler(&b, nil))
 }
 
-// What goes wrong is said once, and once that it is over, however often it is tried.
+// What goes wrong is said once, and once that it is over, however often it is tried,
+// and though some connections come through.
 func TestTroubleIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		for range 20 {
 			f.answers = append(f.answers, syscall.EMFILE)
 		}
-		f.answers = append(f.answers, nil, nil, syscall.ENFILE, nil)
+		f.answers = append(f.answers, nil, syscall.ENFILE, nil)
 		b, log := logged()
 		l := Patient(f, log)
-		began := time.Now()
-		for range 3 {
+		accept := func() {
+			t.Helper()
 			c, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.Close()
 		}
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("at the end: %v", err)
-		}
+		began := time.Now()
+		accept()
+		accept()
 		// 5 + 10 + ... + 640 ms, then seconds; and 5 ms.
 		if got, want := time.Since(began), (1275+12*1000+5)*time.Millisecond; got != want {
 			t.Errorf("it paused for %s, want %s", got, want)
 		}
-		text := b.String()
-		if strings.Count(text, "cannot accept") != 2 || strings.Count(text, "accepted again") != 2 {
-			t.Errorf("the log has\n%s", text)
+		wantLog(t, b, 1, 0)
+		time.Sleep(calm - shortestPause - 1) // it has paused since
+		f.answers = []error{nil, syscall.EMFILE, nil}
+		accept()
+		accept()
+		wantLog(t, b, 1, 0)
+		time.Sleep(calm)
+		f.answers = []error{nil, nil, syscall.EMFILE, nil}
+		accept()
+		wantLog(t, b, 1, 1)
+		accept()
+		accept()
+		wantLog(t, b, 2, 1)
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("at the end: %v", err)
 		}
 	})
+}
+
+func wantLog(t *testing.T, b *bytes.Buffer, began, over int) {
+	t.Helper()
+	text := b.String()
+	if strings.Count(text, "cannot accept") != began || strings.Count(text, "accepted again") != over {
+		t.Errorf("want %d begins and %d ends in\n%s", began, over, text)
+	}
 }
 
 func TestCloseEndsAPause(t *testing.T) {

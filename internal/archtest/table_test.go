@@ -134,6 +134,12 @@ var table = []row{
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
 	},
 	{
+		pkg:     "internal/overload",
+		own:     []string{".", "api/v2", "internal/wire", "internal/server", "internal/proc"},
+		modules: []string{grpc},
+		why:     "a server, its load and others as three processes; it starts the server as any program does, and tells what was seen",
+	},
+	{
 		pkg: "internal/accept",
 		why: "keeps a port open when accepting fails for a while; it does not know what is served there",
 	},
