@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ func (k trioKind) contender(j job) contender {
 			if err != nil {
 				return nil, err
 			}
-			return stubborn{c, refused}, nil
+			return stubborn{Conn: c, refused: refused}, nil
 		}}
 		result, err := load.Run(ctx, s.config(l, server, j))
 		found, err := figuresOf(ctx, server, result, err)
@@ -75,7 +76,7 @@ func (t *trio) failOver(ctx context.Context, name string) (took time.Duration, e
 	if err != nil {
 		return 0, err
 	}
-	conn := stubborn{c, new(atomic.Int64)}
+	conn := stubborn{Conn: c, refused: new(atomic.Int64), attempt: t.kind.attempt}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	if err := pair(ctx, conn, name); err != nil {
 		return 0, err
@@ -104,7 +105,7 @@ func (t timed) Lock(ctx context.Context, name string) (load.Hold, error) {
 
 // quantile returns the least of sorted samples that a share q of them does not exceed.
 func quantile(sorted []float64, q float64) float64 {
-	return sorted[max(int(q*float64(len(sorted))+0.999999), 1)-1]
+	return sorted[max(int(math.Ceil(q*float64(len(sorted)))), 1)-1]
 }
 
 // transferWorkers work while the lead is handed over.

@@ -87,7 +87,7 @@ func (t *trio) open(ctx context.Context, sessions int) ([]load.Conn, error) {
 			for i := next.Add(1) - 1; i < int64(sessions) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				c, err := t.kind.dial(ctx, t.members[i%int64(len(t.members))].clients)
 				if err == nil {
-					all[i] = stubborn{c, new(atomic.Int64)}
+					all[i] = stubborn{Conn: c, refused: new(atomic.Int64)}
 					_, err = all[i].Lock(ctx, fmt.Sprintf("%s%08d", namePrefix, i))
 				}
 				if err != nil {

@@ -15,18 +15,21 @@ import (
 type stubborn struct {
 	load.Conn
 	refused *atomic.Int64
+	attempt time.Duration // that is given up for another one; 0: none is
 }
 
 // Lock takes a lock, however often it has to ask.
 func (s stubborn) Lock(ctx context.Context, name string) (h load.Hold, err error) {
 	err = s.insist(ctx, func() (err error) {
+		ctx, cancel := s.try(ctx)
+		defer cancel()
 		h, err = s.Conn.Lock(ctx, name)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return stubbornHold{s, h}, nil
+	return stubbornHold{conn: s, hold: h}, nil
 }
 
 type stubbornHold struct {
@@ -37,12 +40,22 @@ type stubbornHold struct {
 // Release gives a lock back, however often it has to ask.
 func (h stubbornHold) Release(ctx context.Context) error {
 	return h.conn.insist(ctx, func() error {
+		ctx, cancel := h.conn.try(ctx)
+		defer cancel()
 		err := h.hold.Release(ctx)
 		if errors.Is(err, ldlm.ErrLost) {
 			return nil // there is nothing left to give back
 		}
 		return err
 	})
+}
+
+// try bounds an attempt.
+func (s stubborn) try(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.attempt == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, s.attempt)
 }
 
 // insist does something until it is done or ctx ends.

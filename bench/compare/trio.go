@@ -42,6 +42,8 @@ type trioKind struct {
 	leader func(ctx context.Context, t *trio) (*member, error)
 	// dial makes a client that asks the first address, and the others without it.
 	dial func(ctx context.Context, addresses ...string) (load.Conn, error)
+	// attempt is when a client asks again while members fail; 0: it does so itself.
+	attempt time.Duration
 }
 
 func ldlmTrio() trioKind {
@@ -57,6 +59,8 @@ func etcdTrio() trioKind {
 	return trioKind{
 		name: nameEtcd, start: startEtcdMember, ready: readyPrefix, leader: etcdLeader,
 		dial: func(ctx context.Context, addresses ...string) (load.Conn, error) { return etcd.Dial(ctx, addresses...) },
+		// What a member has passed on to a leader that is dead is answered after 7 s.
+		attempt: heartbeatMillis * time.Millisecond,
 	}
 }
 
