@@ -65,6 +65,11 @@ func WithPassword(password string) DialOption {
 	})
 }
 
+// WithToken sets the token that the client shows to prove who it is, as "ldlm token
+// create" has printed it. It goes where a password would: the later of both options
+// counts. The default is nothing.
+func WithToken(token string) DialOption { return WithPassword(token) }
+
 // WithTLSConfig encrypts connections. Without a ServerName in it the host of
 // the address is expected; its NextProtos are replaced. The default is plain
 // text. Nil is refused.

@@ -36,6 +36,8 @@ type Config struct {
 	PanicOnLockLost bool
 	// Logger is told of lost locks; nil is slog.Default().
 	Logger *slog.Logger
+	// Token is sent instead of Password, if it is set.
+	Token string
 }
 
 // options are what a Config means to package ldlm.
@@ -45,6 +47,9 @@ func (c *Config) options(extra []grpc.DialOption) ([]ldlm.DialOption, error) {
 	}
 	if c.Password != "" {
 		opts = append(opts, ldlm.WithPassword(c.Password))
+	}
+	if c.Token != "" {
+		opts = append(opts, ldlm.WithToken(c.Token))
 	}
 	t, err := c.tls()
 	if err != nil {

@@ -37,6 +37,9 @@ func (p *Pass) Principal() *Principal {
 	return p.principal.Load()
 }
 
+// Revocable reports whether the pass can be revoked at all.
+func (p *Pass) Revocable() bool { return p != nil && p.revoked.Done() != nil }
+
 // IsRevoked reports whether the pass is good no more.
 func (p *Pass) IsRevoked() bool { return p != nil && p.revoked.Err() != nil }
 
@@ -44,7 +47,7 @@ func (p *Pass) IsRevoked() bool { return p != nil && p.revoked.Err() != nil }
 // at once if it is not now. Whoever has left calls leave, once: it returns when f
 // will not be called any more, and is not running.
 func (p *Pass) OnRevoke(f func()) (leave func()) {
-	if p == nil || p.revoked.Done() == nil {
+	if !p.Revocable() {
 		return func() {}
 	}
 	done := make(chan struct{})

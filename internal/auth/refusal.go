@@ -176,3 +176,9 @@ func withSuppressed(n int, attrs ...any) []any {
 	}
 	return attrs
 }
+
+// UseLock is the deed of using the lock of a name, in words.
+func UseLock(name string) string {
+	const longest = 80
+	return fmt.Sprintf("use the lock %.*q", longest, name)
+}

@@ -29,6 +29,7 @@ type connection struct {
 	TLSKey        string `yaml:"tls_key,omitempty" json:"tls_key,omitempty"`
 	TLSSkipVerify bool   `yaml:"tls_skip_verify,omitempty" json:"tls_skip_verify,omitempty"`
 	PasswordFile  string `yaml:"password_file,omitempty" json:"password_file,omitempty"`
+	TokenFile     string `yaml:"token_file,omitempty" json:"token_file,omitempty"` // instead of a password
 }
 
 // encrypts reports whether anything of it asks for encryption.
@@ -45,7 +46,16 @@ func (c *connection) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.TLSKey, "tls-key", "", "its key, a `FILE` ($LDLM_CLIENT_TLS_KEY)")
 	flags.BoolVar(&c.TLSSkipVerify, "tls-skip-verify", false, "encrypt; believe whoever answers")
 	flags.StringVar(&c.PasswordFile, "password-file", "", "`FILE` with the password; without it $LDLM_PASSWORD")
+	flags.StringVar(&c.TokenFile, "token-file", "", "`FILE` with a token, instead of a password; without it $LDLM_TOKEN")
 	flags.SetNormalizeFunc(hyphens)
+}
+
+// secretFile is the file of the token or password, and what to call it; none are "".
+func (c *connection) secretFile() (path, what string) {
+	if c.TokenFile != "" {
+		return c.TokenFile, "token"
+	}
+	return c.PasswordFile, "password"
 }
 
 // clientFlags are the flags of commands that ask a server.
@@ -59,8 +69,8 @@ type clientFlags struct {
 
 	p        *Process
 	flags    *pflag.FlagSet
-	password string
-	settled  bool // connection and password are what is used
+	password string // or the token
+	settled  bool   // connection and password are what is used
 }
 
 // addClientFlags gives a command the flags that all clients have.
@@ -95,13 +105,13 @@ func (f *clientFlags) settle() error {
 	if c.Address == "" {
 		c.Address = defaultAddress
 	}
-	if c.PasswordFile != "" {
-		b, err := os.ReadFile(c.PasswordFile)
+	if path, what := c.secretFile(); path != "" {
+		b, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("cannot read the file of the password: %w", err)
+			return fmt.Errorf("cannot read the file of the %s: %w", what, err)
 		}
 		if f.password = strings.TrimRight(string(b), "\r\n"); f.password == "" {
-			return fmt.Errorf("the file of the password, %s, is empty", c.PasswordFile)
+			return fmt.Errorf("the file of the %s, %s, is empty", what, path)
 		}
 	}
 	f.settled = true

@@ -85,6 +85,9 @@ func newConfigValidate(p *Process) *cobra.Command {
 			if err == nil {
 				err = settings.Validate()
 			}
+			if err == nil {
+				_, err = readAccounts(settings)
+			}
 			if err != nil {
 				return misconfigured(err)
 			}

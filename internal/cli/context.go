@@ -1,5 +1,7 @@
 package cli
 
+import "errors"
+
 // fill takes over what the connection leaves open. What belongs together comes
 // from one side: a certificate is not shown with the key of another.
 func (c *connection) fill(from connection) {
@@ -15,8 +17,8 @@ func (c *connection) fill(from connection) {
 	if c.TLSCert == "" && c.TLSKey == "" {
 		c.TLSCert, c.TLSKey = from.TLSCert, from.TLSKey
 	}
-	if c.PasswordFile == "" {
-		c.PasswordFile = from.PasswordFile
+	if c.PasswordFile == "" && c.TokenFile == "" {
+		c.PasswordFile, c.TokenFile = from.PasswordFile, from.TokenFile
 	}
 }
 
@@ -30,6 +32,9 @@ func (f *clientFlags) fillIn() error {
 		return err
 	}
 	c := &f.connection
+	if c.TokenFile != "" && c.PasswordFile != "" {
+		return errors.New("--token-file and --password-file: a server is shown one of them")
+	}
 	if f.context != "" {
 		named, err := all.find(f.context)
 		if err != nil {
@@ -37,8 +42,8 @@ func (f *clientFlags) fillIn() error {
 		}
 		c.fill(named)
 	}
-	if c.PasswordFile == "" {
-		f.password = f.p.Getenv("LDLM_PASSWORD")
+	if c.PasswordFile == "" && c.TokenFile == "" {
+		f.password = either(f.p.Getenv("LDLM_TOKEN"), f.p.Getenv("LDLM_PASSWORD"))
 	}
 	c.fill(connection{
 		Address: f.p.Getenv("LDLM_ADDRESS"), TLSCA: f.p.Getenv("LDLM_CLIENT_TLS_CA"),

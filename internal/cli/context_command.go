@@ -59,7 +59,7 @@ func contextsView(all *contexts) view {
 		names: all.names(),
 		lines: func(wide, color bool) []string {
 			t := &table{}
-			heads := []string{"CURRENT", "NAME", "ADDRESS", "ENCRYPTED", "PASSWORD FILE"}
+			heads := []string{"CURRENT", "NAME", "ADDRESS", "ENCRYPTED", "SECRET FILE"}
 			if wide {
 				heads = append(heads, "AUTHORITIES", "CERTIFICATE")
 			}
@@ -80,7 +80,7 @@ func (e contextEntry) row(wide bool) []cell {
 	if e.encrypts() {
 		encrypted = "yes"
 	}
-	row := []cell{current, {e.Name, plain}, {e.Address, plain}, {encrypted, plain}, {either(e.PasswordFile, "-"), plain}}
+	row := []cell{current, {e.Name, plain}, {e.Address, plain}, {encrypted, plain}, {either(e.PasswordFile, either(e.TokenFile, "-")), plain}}
 	if !wide {
 		return row
 	}
@@ -126,7 +126,7 @@ func (c *connection) check(name string) error {
 	if strings.ContainsFunc(name, document.Hidden) {
 		return errors.New("NAME has control characters")
 	}
-	for _, file := range []*string{&c.TLSCA, &c.TLSCert, &c.TLSKey, &c.PasswordFile} {
+	for _, file := range []*string{&c.TLSCA, &c.TLSCert, &c.TLSKey, &c.PasswordFile, &c.TokenFile} {
 		if *file == "" {
 			continue
 		}

@@ -129,7 +129,7 @@ func (d *dev) runAround(p *Process, path string, command []string) error {
 
 // environment is what the command finds: this server, and nothing of another one.
 func (d *dev) environment(p *Process) []string {
-	all := withoutVariables(p.Environ(), "LDLM_PASSWORD", "LDLM_CONTEXT", "LDLM_CLIENT_TLS_CA", "LDLM_CLIENT_TLS_CERT", "LDLM_CLIENT_TLS_KEY")
+	all := withoutVariables(p.Environ(), "LDLM_PASSWORD", "LDLM_TOKEN", "LDLM_CONTEXT", "LDLM_CLIENT_TLS_CA", "LDLM_CLIENT_TLS_CERT", "LDLM_CLIENT_TLS_KEY")
 	all = append(all, "LDLM_ADDRESS="+d.listener.Addr().String(), "LDLM_IPC_SOCKET_FILE="+d.path)
 	if d.rest != nil {
 		all = append(all, "LDLM_REST_ADDRESS="+d.rest.Addr().String())

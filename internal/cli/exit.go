@@ -192,7 +192,9 @@ func (f *clientFlags) nextStep(err error) string {
 		return "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS." +
 			" Asked: " + f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnauthenticated):
-		return "The password comes from --password-file FILE, or LDLM_PASSWORD."
+		return "The password comes from --password-file FILE, or LDLM_PASSWORD; a token from --token-file FILE, or LDLM_TOKEN."
+	case errors.Is(err, ldlm.ErrDenied):
+		return "What a token may do is written in the tokens file of the server: ask whoever looks after it."
 	case errors.Is(err, ldlm.ErrUnknownOutcome):
 		return "It may have happened all the same. Look: ldlm get " + nameIn(err)
 	case errors.Is(err, ldlm.ErrNotFound):

@@ -152,7 +152,7 @@ func (h *holder) dropped() []string {
 	if h.passCredentials {
 		return nil
 	}
-	return []string{"LDLM_PASSWORD"}
+	return []string{"LDLM_PASSWORD", "LDLM_TOKEN"}
 }
 
 // release gives the lock back. That it cannot is no failure: the ttl does it then.

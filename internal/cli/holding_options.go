@@ -79,7 +79,7 @@ func (o *holdingOptions) add(c *cobra.Command) {
 	f.Var(durationValue(&o.lockDelay), "lock-delay", "keep the lock shut for so long if it ends by itself")
 	f.BoolVar(&o.closeOnEnd, "release-on-disconnect", false, "release at once when the connection ends, not after the ttl; not through proxies")
 	f.IntVar(&o.whilePID, "while-pid", 0, "without a command: hold until the process `PID` ends")
-	f.BoolVar(&o.passCredentials, "pass-credentials", false, "leave LDLM_PASSWORD in the command's environment")
+	f.BoolVar(&o.passCredentials, "pass-credentials", false, "leave LDLM_PASSWORD and LDLM_TOKEN in the command's environment")
 	f.StringVarP(&o.output, "output", "o", "text", "without a command: text or json")
 }
 

@@ -56,7 +56,7 @@ func addCommands(root *cobra.Command, p *Process) {
 			newLs(p), newGet(p), newWatch(p), newSessions(p), newStatus(p), newPing(p), newWaitReady(p),
 		}},
 		{"servers", "Servers:", []*cobra.Command{
-			newServer(p), newDev(p), newConfig(p), newCluster(p), newSnapshot(p), newDump(p), newDoctor(p), newBench(p),
+			newServer(p), newDev(p), newConfig(p), newCluster(p), newToken(p), newSnapshot(p), newDump(p), newDoctor(p), newBench(p),
 		}},
 		{"program", "This program:", []*cobra.Command{
 			newContext(p), newMan(p), newVersion(p), newHelp(p),

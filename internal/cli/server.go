@@ -20,9 +20,9 @@ import (
 // ServerConfig is what a [Server] is started with.
 type ServerConfig struct {
 	Settings config.Server
-	// Passwords are those of the settings, read from where they are.
-	Passwords auth.Passwords
-	Logger    *slog.Logger
+	// Gate lets those in whom the settings name.
+	Gate   *auth.Gate
+	Logger *slog.Logger
 	// Listener is the port for clients. The server closes it, even if it does
 	// not start.
 	Listener net.Listener
@@ -82,7 +82,7 @@ func serverConfig(c *ServerConfig) server.Config {
 	const shortest = time.Nanosecond
 	return server.Config{
 		Listener: c.Listener, Logger: c.Logger, Version: currentBuild().version,
-		Passwords:           c.Passwords,
+		Gate:                c.Gate,
 		Audit:               c.Audit,
 		Pulse:               c.Pulse,
 		PulseEvery:          c.PulseEvery,

@@ -98,6 +98,10 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	if err != nil {
 		return misconfigured(err)
 	}
+	accounts, err := readAccounts(&settings)
+	if err != nil {
+		return misconfigured(err)
+	}
 	signals, stop := p.Notify()
 	defer stop()
 	hangups, stop := p.hangups()
@@ -105,15 +109,16 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	level := &slog.LevelVar{}
 	level.Set(settings.LogLevel.Level())
 	c := ServerConfig{
-		Settings: settings, Passwords: auth.NewPasswords(passwords...), Logger: slog.New(logHandler(p, settings.LogFormat, level)),
+		Settings: settings, Logger: slog.New(logHandler(p, settings.LogFormat, level)),
 	}
 	e := &ending{delay: settings.ShutdownDelay, timeout: settings.ShutdownTimeout, manager: systemd.NewNotifier(p.Getenv)}
 	if e.audit, err = audit.Open(settings.AuditLog, p.Stderr, c.Logger); err != nil {
 		return misconfigured(err)
 	}
 	r := &reloader{
-		binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: c.Passwords, audit: e.audit, manager: e.manager,
+		binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: auth.NewPasswords(passwords...), audit: e.audit, manager: e.manager,
 	}
+	c.Gate = r.openGate(accounts)
 	c.Operator, c.Audit = r, e.audit
 	c.PulseEvery = systemd.WatchdogEvery(p.Getenv)
 	c.Pulse = func() { e.tell(c.Logger, systemd.Alive) }
@@ -229,6 +234,9 @@ func greet(log *slog.Logger, s *Server, settings *config.Server) {
 	addr, rest := s.Addr(), s.RESTAddr()
 	if settings.Password != "" || settings.PasswordFile != "" {
 		log.Info("Loaded gRPC authentication configuration")
+	}
+	if settings.TokensFile != "" {
+		log.Info("Principals are told apart", "tokens_file", settings.TokensFile)
 	}
 	log.Warn("gRPC server started. Listening on " + settings.ListenAddress)
 	runs := []any{

@@ -103,7 +103,8 @@ func (d *doctor) print(w io.Writer, format string) error {
 
 // examine makes all checks.
 func (d *doctor) examine(ctx context.Context) {
-	if err := d.settings.Validate(); err != nil {
+	_, tokens := readAccounts(d.settings)
+	if err := errors.Join(d.settings.Validate(), tokens); err != nil {
 		d.say("configuration", verdictWrong, err.Error())
 	} else {
 		d.say("configuration", verdictOK, "every setting is one that a server takes")
@@ -295,7 +296,7 @@ func (d *doctor) examineSecrets() {
 	for _, text := range texts {
 		d.say("secrets", verdictWrong, text)
 	}
-	if len(texts) == 0 && (d.settings.TLSKey != "" || d.settings.PasswordFile != "") {
+	if len(texts) == 0 && (d.settings.TLSKey != "" || d.settings.TokensFile != "" || d.settings.PasswordFile != "") {
 		d.say("secrets", verdictOK, "not everybody may read their files")
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // live are the settings that take effect while the server runs.
-var live = []string{"log_level", "password", "password_file"}
+var live = []string{"log_level", "password", "password_file", "tokens_file"}
 
 // A reloader changes what may change of a running server. Its methods are safe
 // for concurrent use.
@@ -25,6 +25,7 @@ type reloader struct {
 	log       *slog.Logger
 	level     *slog.LevelVar
 	passwords auth.Passwords
+	gate      *auth.Gate
 	audit     *audit.Log
 	manager   *systemd.Notifier
 
@@ -81,6 +82,26 @@ func (r *reloader) Reload(by audit.Actor) error {
 	return err
 }
 
+// openGate makes the gate whose passwords and accounts are replaced.
+func (r *reloader) openGate(accounts []auth.Account) *auth.Gate {
+	r.gate = auth.NewGate(auth.GateConfig{Passwords: r.passwords, Logger: r.log, Audit: r.audit})
+	if accounts != nil {
+		r.gate.SetAccounts(accounts)
+	}
+	return r.gate
+}
+
+// opensTheDoor is an error if more would be let in than those whom a setting names.
+func (r *reloader) opensTheDoor(passwords []string, accounts []auth.Account) error {
+	switch {
+	case len(passwords) == 0 && accounts == nil && r.passwords.Required():
+		return errors.New("there is no password any more, and a server that has asked for one does not stop to while it runs: restart it")
+	case accounts == nil && r.gate.HasAccounts():
+		return errors.New("tokens_file is not set any more, and a server that tells principals apart does not stop to while it runs: restart it")
+	}
+	return nil
+}
+
 // tellManager tells the service manager something, if there is one.
 func (r *reloader) tellManager(assignments ...string) {
 	if err := r.manager.Notify(assignments...); err != nil {
@@ -96,8 +117,12 @@ func (r *reloader) reload() ([]config.Change, error) {
 	if err == nil {
 		passwords, err = settings.Passwords()
 	}
-	if err == nil && len(passwords) == 0 && r.passwords.Required() {
-		err = errors.New("there is no password any more, and a server that has asked for one does not stop to while it runs: restart it")
+	var accounts []auth.Account
+	if err == nil {
+		accounts, err = readAccounts(&settings)
+	}
+	if err == nil {
+		err = r.opensTheDoor(passwords, accounts)
 	}
 	if err == nil && r.certificates != nil {
 		err = r.certificates.Reload()
@@ -107,7 +132,11 @@ func (r *reloader) reload() ([]config.Change, error) {
 	}
 	r.level.Set(settings.LogLevel.Level())
 	r.passwords.Replace(passwords...)
-	r.log.Warn("The configuration was read again", "log_level", settings.LogLevel, "passwords", len(passwords))
+	told := []any{"log_level", settings.LogLevel, "passwords", len(passwords)}
+	if accounts != nil {
+		told = append(told, "principals", len(accounts), "revoked", r.gate.SetAccounts(accounts))
+	}
+	r.log.Warn("The configuration was read again", told...)
 	waiting := slices.DeleteFunc(r.binding.Changed(now), func(name string) bool { return slices.Contains(live, name) })
 	if len(waiting) > 0 {
 		r.log.Warn("Some settings have changed that take effect at the next start", "settings", waiting)

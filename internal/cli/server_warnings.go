@@ -20,12 +20,14 @@ const fewDescriptors = 4096
 // images rely on that.
 func warnOfDangers(log *slog.Logger, s *Server, settings *config.Server, admin net.Addr) {
 	password := settings.Password != "" || settings.PasswordFile != ""
-	guarded := password || settings.ClientCA != "" || settings.ClientCertVerify
+	guarded := password || settings.TokensFile != "" || settings.ClientCA != "" || settings.ClientCertVerify
 	for _, a := range []net.Addr{s.Addr(), s.RESTAddr()} {
 		switch {
 		case !reachedFromElsewhere(a):
 		case !guarded:
 			log.Warn("No password is set: whoever reaches the address can take and release every lock", "address", a.String())
+		case settings.TokensFile != "" && settings.TLSCert == "":
+			log.Warn("Tokens travel in plain text: whoever sees the network learns them. Set tls_cert and tls_key", "address", a.String())
 		case password && settings.TLSCert == "":
 			log.Warn("Passwords travel in plain text: whoever sees the network learns them. Set tls_cert and tls_key", "address", a.String())
 		}
@@ -53,7 +55,7 @@ func exposedFiles(settings *config.Server) []string {
 	if runtime.GOOS == "windows" {
 		return nil // where rights are not those nine bits
 	}
-	files := map[string]string{"tls_key": settings.TLSKey}
+	files := map[string]string{"tls_key": settings.TLSKey, "cluster_key": settings.ClusterKey, "tokens_file": settings.TokensFile}
 	for i, path := range strings.Split(settings.PasswordFile, ",") {
 		files[fmt.Sprintf("password_file %d", i+1)] = strings.TrimSpace(path)
 	}

@@ -35,6 +35,7 @@ type Server struct {
 	PrintEnvTemplate  bool `name:"print_env_template" group:"General" hidden:"true" help:"print variables with the settings in force and exit"`
 
 	PasswordFile       string        `name:"password_file" env:"LDLM_PASSWORD_FILE" group:"Security" since:"2" help:"files of passwords, one a line, each of which is good; several files with commas between; read again on SIGHUP"`
+	TokensFile         string        `name:"tokens_file" env:"LDLM_TOKENS_FILE" group:"Security" since:"2" help:"file of principals, one a line: names, hashes of tokens, roles, names of locks, limits; see ldlm token create; read again on SIGHUP"`
 	DataDir            string        `name:"data_dir" env:"LDLM_DATA_DIR" group:"Locks" since:"2" help:"directory in which locks, queues and sessions survive a restart, also kill -9 and loss of power; made if it is missing; without it they end with the server"`
 	AuditLog           string        `name:"audit_log" env:"LDLM_AUDIT_LOG" group:"General" since:"2" help:"where it is written down who forces releases, kills sessions, resizes locks, is not let in or changes the configuration: a file, stderr or syslog; '' is off; a file is opened again on SIGHUP"`
 	AdminListenAddress string        `name:"admin_listen_address" env:"LDLM_ADMIN_LISTEN_ADDRESS" group:"Network" since:"2" help:"host:port, or unix:PATH, on which to answer /healthz, /readyz and /debug/pprof/, without a password; '' is off"`

@@ -3,9 +3,8 @@ package grpcapi
 import (
 	"context"
 
-	"google.golang.org/grpc/credentials"
-
 	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -17,8 +16,11 @@ func actorOf(ctx context.Context) audit.Actor {
 		return a
 	}
 	a.Remote = c.remote()
-	if t, ok := c.security.(credentials.TLSInfo); ok && len(t.State.VerifiedChains) > 0 {
-		a.Name = "certificate:" + t.State.PeerCertificates[0].Subject.CommonName
+	if a.Name = auth.PassOf(ctx).Principal().Name; a.Name != "" {
+		return a
+	}
+	if cert := c.certificate(); cert != nil {
+		a.Name = "certificate:" + cert.Subject.CommonName
 	}
 	return a
 }

@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"container/list"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,9 @@ import (
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+
+	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
 // connection is one accepted connection. gRPC reads and writes it, and hands it
@@ -27,6 +31,9 @@ type connection struct {
 	// began, in nanoseconds of Unix time, 0 between writes.
 	writing      chan struct{}
 	writingSince atomic.Int64
+
+	// memory is what it remembers of passwords that were good.
+	memory auth.Memory
 
 	// byPeer is set when the other side has ended the connection.
 	byPeer atomic.Bool
@@ -66,6 +73,17 @@ func connectionOf(ctx context.Context) *connection {
 
 // remote is where the connection comes from.
 func (c *connection) remote() string { return c.RemoteAddr().String() }
+
+// certificate is the client's that TLS has verified, here or below; nil without one.
+func (c *connection) certificate() *x509.Certificate {
+	if t, ok := c.security.(credentials.TLSInfo); ok {
+		if len(t.State.VerifiedChains) > 0 {
+			return t.State.PeerCertificates[0]
+		}
+		return nil
+	}
+	return wire.VerifiedCertificate(c.Conn)
+}
 
 // letIn notes that somebody was let in over the connection.
 func (c *connection) letIn() {

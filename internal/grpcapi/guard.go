@@ -8,9 +8,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
-// credentialKey is the metadata that has the password, as it is.
+// credentialKey is the metadata that has the password, as it is, or a token, also with
+// "Bearer" before it.
 const credentialKey = "authorization"
 
 var (
@@ -18,13 +22,16 @@ var (
 	errInvalid = status.Error(codes.Unauthenticated, "invalid credentials")
 )
 
-// registrar registers services with what all of their calls have in common:
-// the password, checked before a message is read, so that a stranger makes the
-// server do nothing; and the end of streams with the server.
+// errRevoked is the end of calls whose caller's token is good no more.
+var errRevoked = status.Error(codes.Unauthenticated, "the token or certificate of the call is good no more")
+
+// registrar registers services with what all of their calls have in common: who
+// makes them is asked before a message is read, so that a stranger makes the server
+// do nothing; what it may do, when one was; and streams end with the server.
 type registrar struct {
 	*grpc.Server
 	server *Server
-	// guarded services need the password.
+	// guarded services ask who it is.
 	guarded bool
 	// plain is the name of a stream that sees to all that by itself.
 	plain string
@@ -38,11 +45,11 @@ func (g registrar) RegisterService(sd *grpc.ServiceDesc, impl any) {
 	d.Streams = make([]grpc.StreamDesc, 0, len(sd.Methods)+len(sd.Streams))
 	for i := range sd.Methods {
 		m := &sd.Methods[i]
-		d.Streams = append(d.Streams, grpc.StreamDesc{StreamName: m.MethodName, Handler: g.unary(m)})
+		d.Streams = append(d.Streams, grpc.StreamDesc{StreamName: m.MethodName, Handler: g.unary(sd.ServiceName, m)})
 	}
 	for _, s := range sd.Streams {
 		if s.StreamName != g.plain {
-			s.Handler = g.stream(s.Handler)
+			s.Handler = g.stream(sd.ServiceName, &s)
 		}
 		d.Streams = append(d.Streams, s)
 	}
@@ -56,20 +63,25 @@ type undeliverable interface {
 }
 
 // unary is the handler of a call of one message.
-func (g registrar) unary(m *grpc.MethodDesc) grpc.StreamHandler {
+func (g registrar) unary(service string, m *grpc.MethodDesc) grpc.StreamHandler {
+	need := needOf(service, m.MethodName)
 	return func(impl any, stream grpc.ServerStream) error {
-		ctx := stream.Context()
-		if err := g.admit(ctx); err != nil {
+		ctx, leave, err := g.admit(stream.Context(), need, m.MethodName)
+		if err != nil {
 			return err
 		}
+		defer leave()
 		var request any
 		receive := func(m any) error {
 			request = m
-			return stream.RecvMsg(m)
+			if err := stream.RecvMsg(m); err != nil || !g.guarded {
+				return err
+			}
+			return g.server.permitRequest(ctx, m)
 		}
 		reply, err := m.Handler(impl, ctx, receive, nil)
 		if err != nil {
-			return err
+			return orRevoked(ctx, err)
 		}
 		if err = stream.SendMsg(reply); err != nil {
 			if u, ok := impl.(undeliverable); ok {
@@ -81,15 +93,18 @@ func (g registrar) unary(m *grpc.MethodDesc) grpc.StreamHandler {
 }
 
 // stream is the handler of a stream.
-func (g registrar) stream(next grpc.StreamHandler) grpc.StreamHandler {
+func (g registrar) stream(service string, d *grpc.StreamDesc) grpc.StreamHandler {
+	need, method, next := needOf(service, d.StreamName), d.StreamName, d.Handler
 	return func(impl any, stream grpc.ServerStream) error {
-		if err := g.admit(stream.Context()); err != nil {
+		ctx, leave, err := g.admit(stream.Context(), need, method)
+		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithCancel(stream.Context())
+		defer leave()
+		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(g.server.stopping, cancel)()
-		return next(impl, endingStream{stream, ctx, g.server})
+		return orRevoked(ctx, next(impl, endingStream{stream, ctx, g.server}))
 	}
 }
 
@@ -121,49 +136,69 @@ func (s endingStream) RecvMsg(m any) error {
 	}
 }
 
-func (g registrar) admit(ctx context.Context) error {
+// admit lets the caller of a call in, or ends it. The context of what follows has the
+// caller's pass, and ends when that is good no more.
+func (g registrar) admit(ctx context.Context, n need, method string) (_ context.Context, leave func(), err error) {
 	if !g.guarded {
-		return nil
+		return ctx, func() {}, nil
 	}
-	return g.server.admit(ctx)
+	if ctx, err = g.server.admit(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err = g.server.permit(ctx, n, method); err != nil {
+		return nil, nil, err
+	}
+	pass := auth.PassOf(ctx)
+	if !pass.Revocable() {
+		return ctx, func() {}, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stay := pass.OnRevoke(cancel)
+	return ctx, func() {
+		stay()
+		cancel()
+	}, nil
 }
 
-// admit checks the password in a call's metadata.
-func (s *Server) admit(ctx context.Context) error {
-	err := s.checkPassword(ctx)
-	switch {
-	case errors.Is(err, errInvalid):
-		s.refusedPassword(ctx)
-	case err != nil:
-		s.audit.Refuse(actorOf(ctx), "no password")
-	default:
-		if c := connectionOf(ctx); c != nil {
-			c.letIn()
-		}
+// orRevoked is why a call has ended: an end that nobody has asked for, if its caller's
+// pass is good no more.
+func orRevoked(ctx context.Context, err error) error {
+	if status.Code(err) == codes.Canceled && auth.PassOf(ctx).IsRevoked() {
+		return errRevoked
 	}
 	return err
 }
 
-func (s *Server) checkPassword(ctx context.Context) error {
-	if !s.passwords.Required() {
-		return nil
+// admit asks who makes a call. The context that it returns has the pass.
+func (s *Server) admit(ctx context.Context) (context.Context, error) {
+	v := &auth.Visitor{Via: transportName}
+	c := connectionOf(ctx)
+	if c != nil {
+		v.Remote, v.Memory, v.Certificate = c.remote(), &c.memory, c.certificate()
 	}
-	given := metadata.ValueFromIncomingContext(ctx, credentialKey)
-	switch {
-	case len(given) == 0:
-		return errMissing
-	case !s.passwords.Match(given[0]):
-		return errInvalid
+	if given := metadata.ValueFromIncomingContext(ctx, credentialKey); len(given) > 0 {
+		v.Credential, v.Shown = given[0], true
 	}
-	return nil
+	pass, err := s.gate.Admit(ctx, v)
+	if err != nil {
+		return nil, statusOfRefusal(err)
+	}
+	if c != nil {
+		c.letIn()
+	}
+	return auth.With(ctx, pass), nil
 }
 
-// refusedPassword says who tries passwords.
-func (s *Server) refusedPassword(ctx context.Context) {
-	addr := "unknown"
-	if c := connectionOf(ctx); c != nil {
-		addr = c.remote()
+// statusOfRefusal is the end of a call whose caller was not let in, in the words of
+// the first protocol where it has any.
+func statusOfRefusal(err error) error {
+	refused := (*auth.RefusedError)(nil)
+	switch {
+	case errors.As(err, &refused) && refused.Reason == auth.Missing:
+		return errMissing
+	case errors.As(err, &refused) && refused.Reason == auth.Wrong:
+		return errInvalid
+	default:
+		return errorOf(sessionapi.StatusOfRefusal(err))
 	}
-	s.log.Warn("Invalid password from client", "client_addr", addr)
-	s.audit.Refuse(actorOf(ctx), "wrong password")
 }

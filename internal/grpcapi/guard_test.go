@@ -19,7 +19,11 @@ import (
 )
 
 func password(passwords ...string) func(*node.Config, *grpcapi.Config) {
-	return func(_ *node.Config, c *grpcapi.Config) { c.Passwords = auth.NewPasswords(passwords...) }
+	return func(_ *node.Config, c *grpcapi.Config) {
+		c.Gate = auth.NewGate(auth.GateConfig{
+			Passwords: auth.NewPasswords(passwords...), Logger: c.Logger, Slowness: auth.Slowness{Free: 1000},
+		})
+	}
 }
 
 func with(ctx context.Context, credential string) context.Context {
@@ -71,7 +75,7 @@ func guardedCalls(conn *grpc.ClientConn) map[string]func(ctx context.Context) er
 // TestPassword: unary calls and streams, of both protocols and of reflection.
 func TestPassword(t *testing.T) {
 	log := &diary{}
-	h := open(t, password("old", "new"), log.at)
+	h := open(t, log.at, password("old", "new"))
 	calls := guardedCalls(h.dial())
 	for what, call := range calls {
 		for _, test := range []struct {

@@ -47,7 +47,7 @@ func open(t *testing.T, change ...func(*node.Config, *grpcapi.Config)) *house {
 		cfg.Node = below{n}
 	}
 	sessions := sessionapi.New(sessionapi.Config{
-		Logger: cfg.Logger, Node: belowSessions{n}, Passwords: cfg.Passwords, Version: "test", Immediate: true,
+		Logger: cfg.Logger, Node: belowSessions{n}, Gate: cfg.Gate, Version: "test", Immediate: true,
 	})
 	cfg.Sessions = sessions
 	h := &house{

@@ -19,8 +19,8 @@ import (
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
-	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
 // Config is what a server is made of. Zero fields take their defaults.
@@ -36,8 +36,8 @@ type Config struct {
 	// Sessions holds conversations of the session protocol that come as gRPC
 	// streams. Default: there are none.
 	Sessions Sessions
-	// Passwords says who may come in. Default: everybody.
-	Passwords sessionapi.Passwords
+	// Gate says who may come in, and what they may do. Default: everybody, everything.
+	Gate *auth.Gate
 	// Credentials secure connections. Default: plain text.
 	Credentials credentials.TransportCredentials
 	// KeepaliveInterval is how often a quiet connection is pinged,
@@ -96,7 +96,7 @@ type Server struct {
 	audit         *audit.Log
 	node          Node
 	conversations Sessions
-	passwords     sessionapi.Passwords
+	gate          *auth.Gate
 	onEnd         lock.OnEnd
 	started       time.Time
 	version       string
@@ -129,15 +129,15 @@ type Server struct {
 // New makes a server. It serves when it is given a listener.
 func New(cfg Config) *Server {
 	s := &Server{
-		log: cfg.Logger, audit: cfg.Audit, node: cfg.Node, conversations: cfg.Sessions, passwords: cfg.Passwords,
+		log: cfg.Logger, audit: cfg.Audit, node: cfg.Node, conversations: cfg.Sessions, gate: cfg.Gate,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
 		started: time.Now(), version: cfg.Version, member: cfg.Member, directory: cfg.Directory,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if s.passwords == nil {
-		s.passwords = nobody{}
+	if s.gate == nil {
+		s.gate = auth.NewGate(auth.GateConfig{})
 	}
 	if cfg.NoClearOnDisconnect {
 		s.onEnd = lock.OnEndDisown
@@ -148,12 +148,6 @@ func New(cfg Config) *Server {
 	s.register(&cfg)
 	return s
 }
-
-// nobody is asked for a password.
-type nobody struct{}
-
-func (nobody) Required() bool    { return false }
-func (nobody) Match(string) bool { return false }
 
 func options(cfg *Config, log *slog.Logger) []grpc.ServerOption {
 	return []grpc.ServerOption{
@@ -180,7 +174,7 @@ func options(cfg *Config, log *slog.Logger) []grpc.ServerOption {
 	}
 }
 
-// register puts the services into the gRPC server. Health alone needs no password.
+// register puts the services into the gRPC server. Health alone asks nobody who it is.
 func (s *Server) register(cfg *Config) {
 	g := registrar{Server: s.grpc, server: s, guarded: true, plain: "Session"}
 	ldlmv1.RegisterLDLMServer(g, &v1{Server: s})

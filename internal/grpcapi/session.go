@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"sync"
 
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
 // session is the one session of a connection that speaks the first protocol. The
@@ -15,6 +18,7 @@ import (
 type session struct {
 	conn   *connection
 	server *Server
+	pass   *auth.Pass // of who opened it
 
 	// ctx ends with the connection.
 	ctx    context.Context
@@ -23,8 +27,10 @@ type session struct {
 	// opened is closed when the rest of the group is set.
 	opened chan struct{}
 	link   Link
-	log    *slog.Logger
-	err    error
+	// leavePass stops watching the pass of who opened it.
+	leavePass func()
+	log       *slog.Logger
+	err       error
 
 	slots slots
 
@@ -35,7 +41,12 @@ type session struct {
 	attached, ended bool
 }
 
-// sessionOf returns the session of a connection, and opens it at the first call.
+// errOtherPrincipal refuses calls on a connection that others use as well.
+var errOtherPrincipal = errorOf(sessionapi.NewStatus(ldlmv2.Code_CODE_DENIED,
+	"the session of this connection is another principal's; connect for yourself"))
+
+// sessionOf returns the session of a connection, and opens it at the first call. It is
+// the session of who made that call, and nobody else's.
 func (s *Server) sessionOf(ctx context.Context, c *connection) (*session, error) {
 	c.mu.Lock()
 	if c.ended {
@@ -45,13 +56,15 @@ func (s *Server) sessionOf(ctx context.Context, c *connection) (*session, error)
 	x := c.session
 	first := x == nil
 	if first {
-		x = &session{conn: c, server: s, opened: make(chan struct{})}
+		x = &session{conn: c, server: s, pass: auth.PassOf(ctx), opened: make(chan struct{})}
 		x.ctx, x.cancel = context.WithCancel(context.Background())
 		c.session = x
 	}
 	c.mu.Unlock()
 	if first {
 		x.open()
+	} else if x.pass.Principal().Name != auth.PassOf(ctx).Principal().Name {
+		return nil, errOtherPrincipal
 	}
 	select {
 	case <-x.opened:
@@ -74,7 +87,7 @@ func (x *session) open() {
 func (x *session) attach() error {
 	open := &lock.Open{
 		OnEnd: x.server.onEnd,
-		Info:  &lock.Info{Remote: x.conn.remote(), Transport: "v1"},
+		Info:  &lock.Info{Remote: x.conn.remote(), Transport: "v1", Principal: x.pass.Principal().Name},
 	}
 	// Nobody resumes the session, so nobody needs to know the secret.
 	_, _ = rand.Read(open.Secret[:])
@@ -87,8 +100,12 @@ func (x *session) attach() error {
 	}
 	link.Mute()
 	x.link, x.log = link, x.server.log.With("session_id", uint64(link.Session()))
+	if name := open.Info.Principal; name != "" {
+		x.log = x.log.With("principal", name)
+	}
 	x.log.Info("Session started", "remote_address", x.conn.remote())
 	x.server.track(x)
+	x.leavePass = x.pass.OnRevoke(x.revoked)
 	x.mu.Lock()
 	x.attached = true
 	ended := x.ended
@@ -110,6 +127,13 @@ func (x *session) linkEnded() {
 	}
 }
 
+// revoked is told that who opened the session may not come in any more: then its
+// connection ends, and with it the session.
+func (x *session) revoked() {
+	x.log.Warn("The client's token or certificate is good no more; its connection is closed")
+	x.server.background(func() { _ = x.conn.Close() })
+}
+
 // end reports that the connection has ended. It does not wait.
 func (x *session) end() {
 	x.cancel()
@@ -126,6 +150,7 @@ func (x *session) end() {
 // its way out: its end is not the end of the holders' sessions.
 func (x *session) finish() {
 	x.server.untrack(x)
+	x.leavePass()
 	reason := x.link.Reason()
 	if !x.server.draining.Load() {
 		x.link.Detach(0, x.conn.byPeer.Load())

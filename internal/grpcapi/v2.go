@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -34,9 +35,10 @@ func (v *v2) OpenSession(ctx context.Context, r *ldlmv2.OpenSessionRequest) (*ld
 		return nil, errDraining
 	}
 	info := sessionapi.ReadInfo(r.GetClient())
-	info.Remote, info.Transport = remoteOf(ctx), transportName
+	p := auth.PassOf(ctx).Principal()
+	info.Remote, info.Transport, info.Principal = remoteOf(ctx), transportName, p.Name
 	o, err := v.call(ctx, &lock.Open{
-		Secret: sha256.Sum256(r.GetSecret()), TTL: lock.Duration(r.GetTtlUs()), Info: info, Value: r.GetValue(),
+		Secret: p.HashSecret(r.GetSecret()), TTL: lock.Duration(r.GetTtlUs()), Info: info, Value: r.GetValue(),
 	})
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func (v *v2) OpenSession(ctx context.Context, r *ldlmv2.OpenSessionRequest) (*ld
 
 // KeepAlive renews a session that lives by calls.
 func (v *v2) KeepAlive(ctx context.Context, r *ldlmv2.KeepAliveRequest) (*ldlmv2.KeepAliveResponse, error) {
-	o, err := v.call(ctx, &lock.KeepAlive{Caller: callerOf(r.GetCaller())})
+	o, err := v.call(ctx, &lock.KeepAlive{Caller: callerOf(ctx, r.GetCaller())})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func validFor(ttl lock.Duration) int64 { return int64(ttl * 100 / 112) }
 
 // CloseSession ends a session.
 func (v *v2) CloseSession(ctx context.Context, r *ldlmv2.CloseSessionRequest) (*ldlmv2.CloseSessionResponse, error) {
-	if _, err := v.call(ctx, &lock.Close{Caller: callerOf(r.GetCaller())}); err != nil {
+	if _, err := v.call(ctx, &lock.Close{Caller: callerOf(ctx, r.GetCaller())}); err != nil {
 		return nil, err
 	}
 	return &ldlmv2.CloseSessionResponse{}, nil
@@ -72,7 +74,7 @@ func (v *v2) Release(ctx context.Context, r *ldlmv2.ReleaseRequest) (*ldlmv2.Rel
 	if r.GetRelease() == nil {
 		return nil, absent("release")
 	}
-	c := &lock.Release{Caller: callerOf(r.GetCaller())}
+	c := &lock.Release{Caller: callerOf(ctx, r.GetCaller())}
 	sessionapi.ReadRelease(c, r.GetRelease())
 	if _, err := v.call(ctx, c); err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func (v *v2) Renew(ctx context.Context, r *ldlmv2.RenewRequest) (*ldlmv2.RenewRe
 	if r.GetRenew() == nil {
 		return nil, absent("renew")
 	}
-	c := &lock.Renew{Caller: callerOf(r.GetCaller())}
+	c := &lock.Renew{Caller: callerOf(ctx, r.GetCaller())}
 	sessionapi.ReadRenew(c, r.GetRenew())
 	if _, err := v.call(ctx, c); err != nil {
 		return nil, err
@@ -98,7 +100,7 @@ func (v *v2) Downgrade(ctx context.Context, r *ldlmv2.DowngradeRequest) (*ldlmv2
 	if r.GetDowngrade() == nil {
 		return nil, absent("downgrade")
 	}
-	c := &lock.Downgrade{Caller: callerOf(r.GetCaller())}
+	c := &lock.Downgrade{Caller: callerOf(ctx, r.GetCaller())}
 	sessionapi.ReadDowngrade(c, r.GetDowngrade())
 	if _, err := v.call(ctx, c); err != nil {
 		return nil, err
@@ -111,7 +113,7 @@ func (v *v2) SetValue(ctx context.Context, r *ldlmv2.SetValueRequest) (*ldlmv2.S
 	if r.GetSetValue() == nil {
 		return nil, absent("set_value")
 	}
-	c := &lock.SetValue{Caller: callerOf(r.GetCaller())}
+	c := &lock.SetValue{Caller: callerOf(ctx, r.GetCaller())}
 	sessionapi.ReadSetValue(c, r.GetSetValue())
 	if _, err := v.call(ctx, c); err != nil {
 		return nil, err
@@ -132,13 +134,14 @@ func (v *v2) call(ctx context.Context, c lock.Command) (*lock.Outcome, error) {
 	return &o, nil
 }
 
-// callerOf says on whose behalf a call is made.
-func callerOf(c *ldlmv2.Caller) lock.Caller {
+// callerOf says on whose behalf a call is made. The proof is one that the session is
+// the caller's own.
+func callerOf(ctx context.Context, c *ldlmv2.Caller) lock.Caller {
 	caller := lock.Caller{
 		Session: lock.SessionNumber(c.GetSession()), RequestID: c.GetRequestId(), Attempt: c.GetAttempt(),
 	}
 	if caller.Session != 0 {
-		proof := lock.SecretHash(sha256.Sum256(c.GetSecret()))
+		proof := lock.SecretHash(auth.PassOf(ctx).Principal().HashSecret(c.GetSecret()))
 		caller.Proof = &proof
 	}
 	return caller

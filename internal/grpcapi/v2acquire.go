@@ -20,7 +20,7 @@ func (v *v2) Acquire(ctx context.Context, r *ldlmv2.AcquireRequest) (*ldlmv2.Acq
 	case v.draining.Load():
 		return nil, errDraining
 	}
-	c := &lock.Acquire{Caller: callerOf(r.GetCaller())}
+	c := &lock.Acquire{Caller: callerOf(ctx, r.GetCaller())}
 	key, again, err := nameOf(&c.Caller, r.GetCaller().GetSecret())
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (v *v2) undelivered(ctx context.Context, request, reply any) {
 	if !ok {
 		return
 	}
-	caller := callerOf(r.GetCaller())
+	caller := callerOf(ctx, r.GetCaller())
 	if _, again, _ := nameOf(&caller, r.GetCaller().GetSecret()); again && brokeOff(ctx) {
 		return
 	}

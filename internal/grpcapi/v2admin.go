@@ -3,12 +3,14 @@ package grpcapi
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -21,6 +23,9 @@ const (
 	pageBytes = 1 << 20
 	// readAtOnce is how many entries are read at once, not knowing their size.
 	readAtOnce = 64
+	// maxReads is how often is read for one page, of which the caller may not see
+	// everything: a page may have fewer entries than were asked for, or none.
+	maxReads = 1000
 	// maxRecent is how many events come with a lock.
 	maxRecent = 20
 )
@@ -39,9 +44,12 @@ func (v *v2) List(ctx context.Context, r *ldlmv2.ListRequest) (*ldlmv2.ListRespo
 	default:
 		return nil, invalid("state", 0, "unknown")
 	}
+	seen := visible{auth.PassOf(ctx)}
+	f.Prefix = seen.narrowed(f.Prefix)
 	locks, next, err := page(r.GetCursor(), r.GetLimit(), sessionapi.LockOf,
 		func(after uint64, limit int) ([]lock.LockView, uint64, error) {
-			return v.node.List(ctx, f, after, limit)
+			views, next, err := v.node.List(ctx, f, after, limit)
+			return slices.DeleteFunc(views, seen.hidesLock), next, err
 		})
 	if err != nil {
 		return nil, v.failed(ctx, err)
@@ -53,10 +61,11 @@ func (v *v2) List(ctx context.Context, r *ldlmv2.ListRequest) (*ldlmv2.ListRespo
 func (v *v2) ListSessions(
 	ctx context.Context, r *ldlmv2.ListSessionsRequest,
 ) (*ldlmv2.ListSessionsResponse, error) {
+	seen := visible{auth.PassOf(ctx)}
 	sessions, next, err := page(r.GetCursor(), r.GetLimit(), v.sessionOf,
 		func(after uint64, limit int) ([]lock.SessionView, uint64, error) {
 			views, next, err := v.node.Sessions(ctx, lock.SessionNumber(after), limit)
-			return views, uint64(next), err
+			return slices.DeleteFunc(views, seen.hidesSession), uint64(next), err
 		})
 	if err != nil {
 		return nil, v.failed(ctx, err)
@@ -75,7 +84,7 @@ func page[V any, M proto.Message](
 	}
 	var all []M
 	bytes, step := 0, readAtOnce
-	for len(all) < want {
+	for rounds := 0; len(all) < want && rounds < maxReads; rounds++ {
 		views, next, err := read(after, min(step, want-len(all)))
 		if err != nil {
 			return nil, 0, err
@@ -137,13 +146,16 @@ func (v *v2) GetSession(ctx context.Context, r *ldlmv2.GetSessionRequest) (*ldlm
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
-	if !found {
+	seen := visible{auth.PassOf(ctx)}
+	if !found || seen.hidesSession(view) {
 		return nil, errorOf(sessionapi.NewStatus(ldlmv2.Code_CODE_NOT_FOUND, "there is no session of that number"))
 	}
 	holds, waits, err := v.node.HoldsOf(ctx, number, maxPage)
 	if err != nil {
 		return nil, v.failed(ctx, err)
 	}
+	holds = slices.DeleteFunc(holds, func(h lock.HoldView) bool { return seen.hides(h.Name) })
+	waits = slices.DeleteFunc(waits, func(w lock.WaitView) bool { return seen.hides(w.Name) })
 	answer := &ldlmv2.GetSessionResponse{Session: v.sessionOf(&view)}
 	for i := range holds {
 		holds[i].Info = nil // the session's own

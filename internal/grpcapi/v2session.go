@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -45,10 +46,11 @@ func (v *v2) Session(stream grpc.BidiStreamingServer[ldlmv2.ClientFrame, ldlmv2.
 		return errNoConnection
 	}
 	if given := metadata.ValueFromIncomingContext(ctx, credentialKey); len(given) > 0 {
-		if err := v.admit(ctx); err != nil {
+		admitted, err := v.admit(ctx)
+		if err != nil {
 			return err
 		}
-		c.credential = given[0]
+		c.pass = auth.PassOf(admitted)
 	}
 	v.tasks.Go(func() { _ = v.conversations.Serve(ctx, c) }) // logged where it is known whose it was
 	<-c.closed
@@ -57,10 +59,10 @@ func (v *v2) Session(stream grpc.BidiStreamingServer[ldlmv2.ClientFrame, ldlmv2.
 
 // carrier carries the frames of one conversation in a stream.
 type carrier struct {
-	stream     grpc.ServerStream
-	conn       *connection
-	credential string // from metadata
-	received   received
+	stream   grpc.ServerStream
+	conn     *connection
+	pass     *auth.Pass // of the credential in metadata; nil without one
+	received received
 	// peerClosed is set when the client has closed its half of the stream.
 	peerClosed atomic.Bool
 	// last is the last word that was sent.
@@ -81,10 +83,13 @@ func (c *carrier) Receive(f *ldlmv2.ClientFrame) error {
 	if err == nil {
 		err = c.received.err
 	}
-	if h := f.GetHello(); err == nil && h != nil && c.credential != "" {
-		h.Credential = c.credential
-	}
 	return err
+}
+
+// Introduce implements [sessionapi.Introducer].
+func (c *carrier) Introduce(v *auth.Visitor) *auth.Pass {
+	v.Certificate, v.Memory = c.conn.certificate(), &c.conn.memory
+	return c.pass
 }
 
 // Buffered says no: gRPC does not tell.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -27,11 +28,12 @@ func (v *v2) Watch(r *ldlmv2.WatchRequest, stream grpc.ServerStreamingServer[ldl
 		return v.failed(stream.Context(), err)
 	}
 	defer w.Close()
+	seen := visible{auth.PassOf(stream.Context())}
 	if err := stream.Send(&ldlmv2.WatchResponse{From: w.From()}); err != nil {
 		return err
 	}
 	for {
-		events := eventStream{stream: stream}
+		events := eventStream{stream: stream, seen: seen}
 		err := w.Next(stream.Context(), events.add)
 		if sent := events.flush(); sent != nil {
 			return sent
@@ -50,12 +52,16 @@ func (v *v2) Watch(r *ldlmv2.WatchRequest, stream grpc.ServerStreamingServer[ldl
 // eventStream sends events in messages that are not too large.
 type eventStream struct {
 	stream grpc.ServerStreamingServer[ldlmv2.WatchResponse]
+	seen   visible
 	ready  []*ldlmv2.Event
 	bytes  int
 	err    error // of the first message that could not be sent
 }
 
 func (s *eventStream) add(e *lock.Event, wall time.Time) {
+	if s.seen.hidesEvent(e) {
+		return
+	}
 	m := sessionapi.EventOf(e, wall)
 	size := proto.Size(m)
 	if s.bytes+size > pageBytes {

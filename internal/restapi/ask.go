@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/lockv1"
 )
@@ -134,6 +135,8 @@ func (q *request) read(session *lock.SecretHash) (*reply, *question) {
 	switch {
 	case err != nil:
 		return failure(http.StatusBadRequest, codeInvalid, err.Error()), nil
+	case !q.pass.Principal().Takes(c.name):
+		return q.deny(c.name, auth.UseLock(c.name)), nil
 	case c.method == methodLock && q.server.draining.Load():
 		return unavailable(msgStopping), nil
 	}

@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/ldlm-io/ldlm/internal/restapi"
 )
 
 // sections reads the recorded answers, by what was asked.
@@ -154,7 +152,7 @@ func TestTranscript(t *testing.T) {
 	check(t, all, "DELETE", c.do("DELETE", "/session", ""))
 	check(t, all, "DELETE unknown session", c.do("DELETE", "/session", ""))
 
-	guarded := open(t, func(cfg *restapi.Config) { cfg.Passwords = passwords{"pass:word", "new"} }).client()
+	guarded := open(t, passwords("pass:word", "new")).client()
 	check(t, all, "password required", guarded.do("POST", "/session", ""))
 	guarded.basic = "anybody:pass:word"
 	check(t, all, "password ok, any user", guarded.do("POST", "/session", ""))

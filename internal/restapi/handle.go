@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
-	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/probe"
@@ -17,6 +18,8 @@ type request struct {
 	*http.Request
 	control *http.ResponseController
 	server  *Server
+	// pass is the caller's, once it was let in.
+	pass *auth.Pass
 }
 
 // handle answers a request.
@@ -70,25 +73,59 @@ func (q *request) answer() *reply {
 	return q.inSession()
 }
 
-// admit checks the password; nil lets the request in.
+// admit asks who makes the request; nil lets it in, and then it has the caller's pass.
 func (q *request) admit() *reply {
-	p := q.server.passwords
-	if !p.Required() {
-		return nil
+	v := &auth.Visitor{Via: transportName, Remote: q.RemoteAddr}
+	v.Memory, _ = q.Context().Value(memoryKey{}).(*auth.Memory)
+	v.Credential, v.Shown = q.credential()
+	if q.TLS != nil && len(q.TLS.VerifiedChains) > 0 {
+		v.Certificate = q.TLS.PeerCertificates[0]
 	}
-	_, password, given := q.BasicAuth()
-	if given && p.Match(password) {
-		return nil
+	pass, err := q.server.gate.Admit(q.Context(), v)
+	refused := (*auth.RefusedError)(nil)
+	switch {
+	case err == nil:
+		q.pass = pass
+	case errors.As(err, &refused) && refused.Reason == auth.TooMany:
+		a := failure(http.StatusTooManyRequests, codeExhausted,
+			"too many wrong passwords have come from this address, and this one was not looked at; try again in some seconds")
+		a.retryAfter = retryRefused
+		return a
+	default:
+		return &reply{status: http.StatusUnauthorized, authenticate: q.challenge()}
 	}
-	if given {
-		q.server.log.Warn("Invalid password from client", "client_addr", q.RemoteAddr)
+	if !pass.Principal().MayTake() {
+		return q.deny("", "have a session: over REST everything needs one")
 	}
-	why := "no password"
-	if given {
-		why = "wrong password"
+	return nil
+}
+
+// credential is the password of a user whose name does not matter, as in version 1, or
+// a token, which comes by itself.
+func (q *request) credential() (credential string, shown bool) {
+	if _, password, given := q.BasicAuth(); given {
+		return password, true
 	}
-	q.server.audit.Refuse(audit.Actor{Via: transportName, Remote: q.RemoteAddr}, why)
-	return &reply{status: http.StatusUnauthorized, authenticate: `Basic realm="Restricted"`}
+	const bearer = "bearer "
+	if h := q.Header.Get("Authorization"); len(h) >= len(bearer) && strings.EqualFold(h[:len(bearer)], bearer) {
+		return h, true
+	}
+	return "", false
+}
+
+// challenge says what may be shown.
+func (q *request) challenge() string {
+	const basic = `Basic realm="Restricted"`
+	if q.server.gate.HasAccounts() {
+		return basic + `, Bearer realm="Restricted"`
+	}
+	return basic
+}
+
+// deny is the reply to who was let in and may not do what it wants.
+func (q *request) deny(name, what string) *reply {
+	err := q.server.gate.Deny(&auth.Deed{Pass: q.pass, Via: transportName, Remote: q.RemoteAddr, Lock: name, What: what})
+	return failure(http.StatusForbidden, codeDenied, err.Error())
 }
 
 // call carries out a command. The outcome is good if the reply is nil.

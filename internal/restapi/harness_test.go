@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/journal/memory"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/node"
@@ -34,12 +34,13 @@ type house struct {
 	closed bool
 }
 
-// passwords are those of tests.
-type passwords []string
-
-func (p passwords) Required() bool { return len(p) > 0 }
-func (p passwords) Match(password string) bool {
-	return slices.Contains(p, password)
+// passwords guards a server by passwords.
+func passwords(passwords ...string) func(*restapi.Config) {
+	return func(c *restapi.Config) {
+		c.Gate = auth.NewGate(auth.GateConfig{
+			Passwords: auth.NewPasswords(passwords...), Logger: c.Logger, Slowness: auth.Slowness{Free: 1000},
+		})
+	}
 }
 
 // open makes a house; change may change what it is made of.

@@ -124,7 +124,7 @@ func exchange(t *testing.T, conn net.Conn, text string) string {
 }
 
 func TestGarbage(t *testing.T) {
-	h := open(t, func(c *restapi.Config) { c.Passwords = passwords{"p"} })
+	h := open(t, passwords("p"))
 	for text, want := range map[string]string{
 		"\x00\x01\x02\r\n\r\n":                                             "HTTP/1.1 400 ",
 		"LDLM/2\r\n\r\n":                                                   "HTTP/1.1 400 ",

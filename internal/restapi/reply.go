@@ -27,6 +27,9 @@ const (
 	codeUnavailable   = 14
 )
 
+// retryRefused is how many seconds to wait after too many wrong passwords.
+const retryRefused = 5
+
 const msgStopping = "the server is shutting down; try again later, or elsewhere"
 
 // msgDiskFull is what clients are told while there is no room to keep anything.
@@ -40,6 +43,8 @@ type reply struct {
 	cookie      *http.Cookie
 	// authenticate asks for a password.
 	authenticate string
+	// retryAfter is how many seconds the client should wait; 0 does not say.
+	retryAfter int
 	// accepted says that the session lives, and has been renewed.
 	accepted bool
 	// closes the connection: the rest of the request is not worth reading.
@@ -56,6 +61,9 @@ func (a *reply) write(w http.ResponseWriter) error {
 	}
 	if a.authenticate != "" {
 		h.Set("WWW-Authenticate", a.authenticate)
+	}
+	if a.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.retryAfter))
 	}
 	if a.cookie != nil {
 		h.Set("Set-Cookie", a.cookie.String())

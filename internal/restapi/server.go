@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
@@ -25,28 +25,18 @@ type Node interface {
 	Call(ctx context.Context, c lock.Command) (lock.Outcome, error)
 }
 
-// Passwords say who may come in. An auth.Passwords is one.
-type Passwords interface {
-	// Required reports whether anybody is asked for a password.
-	Required() bool
-	// Match reports whether a password is a good one, in constant time.
-	Match(password string) bool
-}
-
 // Config is what a server is made of. Zero fields take their defaults.
 type Config struct {
 	// Logger gets a line for each session and, at DEBUG, for each request.
 	// Default: none.
 	Logger *slog.Logger
-	// Audit is told who is not let in. Default: nobody is.
-	Audit *audit.Log
 	// Probes answers what asks whether the server lives and is ready, without a
 	// password or a session. Default: nobody does.
 	Probes http.Handler
 	// Node carries commands out. Needed.
 	Node Node
-	// Passwords say who may come in. Default: everybody.
-	Passwords Passwords
+	// Gate says who may come in, and what they may do. Default: everybody, everything.
+	Gate *auth.Gate
 	// SessionTimeout is how long a session may be without a request: at least a
 	// microsecond, at most what the table allows. Default 10 min.
 	SessionTimeout time.Duration
@@ -102,15 +92,14 @@ const (
 // concurrent use.
 type Server struct {
 	// Constant once made.
-	log       *slog.Logger
-	audit     *audit.Log
-	probes    http.Handler // nil: none
-	node      Node
-	passwords Passwords
-	timeout   time.Duration
-	origins   *http.CrossOriginProtection
-	http      *http.Server
-	secure    bool
+	log     *slog.Logger
+	probes  http.Handler // nil: none
+	node    Node
+	gate    *auth.Gate
+	timeout time.Duration
+	origins *http.CrossOriginProtection
+	http    *http.Server
+	secure  bool
 
 	turns       turns
 	connections connections
@@ -133,7 +122,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	const defaultMaxConnections = 8192
 	s := &Server{
-		log: cfg.Logger, audit: cfg.Audit, probes: cfg.Probes, node: cfg.Node, passwords: cfg.Passwords,
+		log: cfg.Logger, probes: cfg.Probes, node: cfg.Node, gate: cfg.Gate,
 		timeout: min(max(cmp.Or(cfg.SessionTimeout, 10*time.Minute), time.Microsecond), longestTimeout),
 		origins: http.NewCrossOriginProtection(), secure: cfg.TLS != nil,
 		turns:       turns{taken: map[lock.SecretHash]*turn{}},
@@ -142,12 +131,12 @@ func New(cfg Config) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if s.passwords == nil {
-		s.passwords = nobody{}
+	if s.gate == nil {
+		s.gate = auth.NewGate(auth.GateConfig{})
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler: http.HandlerFunc(s.handle), TLSConfig: cfg.TLS, ConnState: s.connections.changed,
+		Handler: http.HandlerFunc(s.handle), TLSConfig: cfg.TLS, ConnState: s.connections.changed, ConnContext: remembering,
 		ReadHeaderTimeout: headerPatience, WriteTimeout: wholePatience, IdleTimeout: idlePatience,
 		MaxHeaderBytes: maxHeaderBytes,
 		HTTP2: &http.HTTP2Config{
@@ -162,11 +151,13 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// nobody is asked for a password.
-type nobody struct{}
+// memoryKey is the key of a connection's memory in the contexts of its requests.
+type memoryKey struct{}
 
-func (nobody) Required() bool    { return false }
-func (nobody) Match(string) bool { return false }
+// remembering gives a connection a memory of passwords that were good.
+func remembering(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, memoryKey{}, new(auth.Memory))
+}
 
 // Serve accepts connections until the server is stopped, which it takes for
 // success, or the listener fails. It closes the listener.

@@ -3,7 +3,6 @@ package restapi
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"strings"
@@ -24,9 +23,9 @@ const (
 
 func newRequestID() string { return rand.Text() }
 
-// readSecret reads the value of a cookie: the hash that names a session, false if
-// no session can have it.
-func readSecret(value string) (*lock.SecretHash, bool) {
+// readSecret reads the value of a cookie: the hash that names a session of the caller,
+// false if no session can have it.
+func (q *request) readSecret(value string) (*lock.SecretHash, bool) {
 	if len(value) != 2*secretBytes || strings.ToLower(value) != value {
 		return nil, false
 	}
@@ -34,7 +33,7 @@ func readSecret(value string) (*lock.SecretHash, bool) {
 	if err != nil {
 		return nil, false
 	}
-	h := lock.SecretHash(sha256.Sum256(secret))
+	h := lock.SecretHash(q.pass.Principal().HashSecret(secret))
 	return &h, true
 }
 
@@ -46,10 +45,11 @@ func (q *request) openSession() *reply {
 	}
 	secret := make([]byte, secretBytes)
 	_, _ = rand.Read(secret) // never fails
-	h := lock.SecretHash(sha256.Sum256(secret))
+	p := q.pass.Principal()
+	h := lock.SecretHash(p.HashSecret(secret))
 	o, refused := q.call(&lock.Open{
 		Secret: h, TTL: lock.Duration(s.timeout.Microseconds()),
-		Info: &lock.Info{Remote: q.RemoteAddr, Transport: transportName, Program: program(q.UserAgent())},
+		Info: &lock.Info{Remote: q.RemoteAddr, Transport: transportName, Program: program(q.UserAgent()), Principal: p.Name},
 	})
 	switch {
 	case refused != nil:
@@ -59,7 +59,11 @@ func (q *request) openSession() *reply {
 	case o.Code != lock.OK:
 		return wordless(&o)
 	}
-	s.log.Info("Session started", "session_id", uint64(o.Session), "remote_address", q.RemoteAddr, "transport", transportName)
+	attrs := []any{"session_id", uint64(o.Session), "remote_address", q.RemoteAddr, "transport", transportName}
+	if p.Name != "" {
+		attrs = append(attrs, "principal", p.Name)
+	}
+	s.log.Info("Session started", attrs...)
 	id := hex.EncodeToString(secret)
 	return &reply{
 		status: http.StatusCreated, contentType: typeJSON, body: []byte(`{"session_id": "` + id + `"}`), cookie: q.cookie(id),
@@ -85,7 +89,7 @@ func (q *request) closeSession() *reply {
 		}
 	}
 	notFound := &reply{status: http.StatusConflict, contentType: typeText, body: []byte(`{"error": "session not found"}`)}
-	session, ok := readSecret(c.Value)
+	session, ok := q.readSecret(c.Value)
 	if !ok {
 		return notFound
 	}
@@ -115,7 +119,7 @@ func (q *request) inSession() *reply {
 	if err != nil {
 		return sessionRefused("session cookie not found. create a new session at /session")
 	}
-	session, ok := readSecret(c.Value)
+	session, ok := q.readSecret(c.Value)
 	if !ok {
 		return unknownSession()
 	}

@@ -106,7 +106,7 @@ func TestSessionsAreCookies(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
-	h := open(t, func(c *restapi.Config) { c.Passwords = passwords{"old", "n:ew"} })
+	h := open(t, passwords("old", "n:ew"))
 	good := h.client()
 	good.basic = ":n:ew"
 	good.begin()
@@ -136,7 +136,7 @@ func TestPassword(t *testing.T) {
 
 // No log has a cookie, a password or a whole key.
 func TestNoSecretsInTheLog(t *testing.T) {
-	h := open(t, func(c *restapi.Config) { c.Passwords = passwords{"a-very-secret-password"} })
+	h := open(t, passwords("a-very-secret-password"))
 	c := h.client()
 	c.basic = "u:a-very-secret-password"
 	c.begin()

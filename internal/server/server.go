@@ -50,7 +50,10 @@ type Config struct {
 	PulseEvery time.Duration
 	// Version is told to clients.
 	Version string
-	// Passwords say who may come in. Default: everybody.
+	// Gate says who may come in, and what they may do. Default: one that asks for
+	// Passwords.
+	Gate *auth.Gate
+	// Passwords are asked for where there is no Gate. Default: none, everybody comes in.
 	Passwords auth.Passwords
 	// CollectEvery is how often idle locks are forgotten, CollectIdle how long
 	// nobody must have touched them.
@@ -127,6 +130,9 @@ func Start(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Gate == nil {
+		c.Gate = auth.NewGate(auth.GateConfig{Passwords: c.Passwords, Logger: c.Logger, Audit: c.Audit})
+	}
 	n, kept, members, err := openNode(&c)
 	if err != nil {
 		if c.Members != nil {
@@ -139,14 +145,14 @@ func Start(c Config) (*Server, error) {
 		return nil, err
 	}
 	sessions := sessionapi.New(sessionapi.Config{
-		Logger: c.Logger, Audit: c.Audit, Node: belowSessions{n}, Passwords: c.Passwords, Version: c.Version,
+		Logger: c.Logger, Node: belowSessions{n}, Gate: c.Gate, Version: c.Version,
 		Immediate: kept == nil, // the journal in memory waits for nothing
 	})
 	s := &Server{
 		addr: c.Listener.Addr(), node: n, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
 		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
 		grpc: grpcapi.New(grpcapi.Config{
-			Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Passwords: c.Passwords,
+			Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Gate: c.Gate,
 			KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
 			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
 		}),
@@ -240,8 +246,8 @@ func secured(c *Config) net.Listener {
 // startREST starts to serve the port for REST.
 func (s *Server) startREST(c *Config) {
 	cfg := restapi.Config{
-		Logger: c.Logger, Audit: c.Audit, Probes: probe.Handler(s.Readiness),
-		Node: s.node, Passwords: c.Passwords, SessionTimeout: c.RESTSessionTimeout,
+		Logger: c.Logger, Probes: probe.Handler(s.Readiness),
+		Node: s.node, Gate: c.Gate, SessionTimeout: c.RESTSessionTimeout,
 	}
 	if c.Certificates != nil {
 		cfg.TLS = c.Certificates.Config("h2", "http/1.1")

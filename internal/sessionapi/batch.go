@@ -193,6 +193,14 @@ func (b *batch) addOccupying(caller lock.Caller, op *ldlmv2.Op) {
 	b.append(c, op)
 }
 
+// addCancel appends the command that cancels an operation instead of carrying it out.
+func (b *batch) addCancel(caller lock.Caller, op *ldlmv2.Op) {
+	caller.Slot, caller.Seq = op.GetSlot(), op.GetSeq()
+	c := b.cancels.next()
+	c.Caller = caller
+	b.append(c, op)
+}
+
 // addClose appends the command that ends the session.
 func (b *batch) addClose(caller lock.Caller) {
 	caller.Slot, caller.Seq = closeSlot, closeSeq

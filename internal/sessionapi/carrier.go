@@ -5,6 +5,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
@@ -53,6 +54,12 @@ func (p plain) Finish()                             { _ = p.conn.Finish(lastWord
 func (p plain) Close()                              { _ = p.conn.Close() }
 func (p plain) PeerEnded() bool                     { return p.conn.PeerEnded() }
 func (p plain) Transport() string                   { return "plain" }
+
+// Introduce implements [Introducer].
+func (p plain) Introduce(v *auth.Visitor) *auth.Pass {
+	v.Certificate = p.conn.Certificate()
+	return nil
+}
 
 func (p plain) Remote() string {
 	if a := p.conn.RemoteAddr(); a != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/clock"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
@@ -41,6 +42,9 @@ type conversation struct {
 	link   Link
 	ttl    time.Duration
 	caller lock.Caller // of all commands, but for slot and seq
+	// pass is the client's, leavePass stops watching it.
+	pass      *auth.Pass
+	leavePass func()
 
 	// Owned by the goroutine that reads.
 	frame ldlmv2.ClientFrame

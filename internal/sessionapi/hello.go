@@ -2,13 +2,11 @@ package sessionapi
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
-	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/clock"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/wire"
@@ -63,10 +61,17 @@ func (c *conversation) awaitHello() error {
 // attach opens or resumes the session that hello asks for and sends welcome.
 // Nothing is asked of the node before it is clear who asks, in which version.
 func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Status, error) {
-	if s := c.server.checkHello(h); s != nil {
-		if s.GetCode() == ldlmv2.Code_CODE_UNAUTHENTICATED {
-			c.noteRefusal(h.GetCredential())
-		}
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	defer context.AfterFunc(c.server.ending, leave)() //nolint:contextcheck // this one is of the server
+	s := c.server.checkVersion(h)
+	if s == nil {
+		s = c.admit(ctx, h.GetCredential())
+	}
+	if s == nil {
+		s = c.server.checkHello(h)
+	}
+	if s != nil {
 		return s, errorOf(s)
 	}
 	ctx, cancel := context.WithTimeout(ctx, attachPatience)
@@ -84,30 +89,22 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	c.life.begin(clock.Now(), c.ttl)
 	c.caller = lock.Caller{Session: link.Session(), Attach: link.Number()}
 	c.log = c.log.With("session", uint64(c.caller.Session), "attach", c.caller.Attach)
+	if name := c.pass.Principal().Name; name != "" {
+		c.log = c.log.With("principal", name)
+	}
 	leader := c.server.enter(c)
 	if c.server.ending.Err() != nil {
 		c.carrier.Close()
 	}
 	c.log.Info("session attached", "resumed", o.Alive != nil, "ttl", c.ttl)
 	c.sendWelcome(h, leader, &o)
+	c.watchPass()
 	return nil, nil
 }
 
-// noteRefusal notes that a client was not let in.
-func (c *conversation) noteRefusal(credential string) {
-	why := "wrong password"
-	if credential == "" {
-		why = "no password"
-	}
-	via := c.carrier.Transport()
-	if via == (plain{}).Transport() {
-		via = "native"
-	}
-	c.server.config.Audit.Refuse(audit.Actor{Via: via, Remote: c.carrier.Remote()}, why)
-}
-
-// checkHello says what is wrong with hello, nil if it is good.
-func (s *Server) checkHello(h *ldlmv2.Hello) *ldlmv2.Status {
+// checkVersion says what is wrong with a hello before it is looked at who says it;
+// nil if that can be looked at.
+func (s *Server) checkVersion(h *ldlmv2.Hello) *ldlmv2.Status {
 	switch {
 	case h == nil:
 		return NewStatus(ldlmv2.Code_CODE_PROTOCOL, "the first frame has no hello; say it first, once for each connection")
@@ -116,10 +113,14 @@ func (s *Server) checkHello(h *ldlmv2.Hello) *ldlmv2.Status {
 			"the client speaks version %d of the protocol, this server speaks %d; use a newer client", h.GetVersion(), protocolVersion))
 		st.Field, st.Limit = "version", protocolVersion
 		return st
-	case !s.admits(h.GetCredential()):
-		st := NewStatus(ldlmv2.Code_CODE_UNAUTHENTICATED, "the password is missing or wrong; say it as credential in hello")
-		st.Field = "credential"
-		return st
+	}
+	return nil
+}
+
+// checkHello says what is wrong with the hello of a client that was let in, nil if it
+// is good.
+func (s *Server) checkHello(h *ldlmv2.Hello) *ldlmv2.Status {
+	switch {
 	case s.draining.Load():
 		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "the server is shutting down; reconnect elsewhere, or later")
 	case len(h.GetSecret()) < minSecretBytes || len(h.GetSecret()) > maxSecretBytes:
@@ -137,11 +138,6 @@ func invalidField(field string, limit int64, message string) *ldlmv2.Status {
 	return s
 }
 
-func (s *Server) admits(credential string) bool {
-	p := s.config.Passwords
-	return p == nil || !p.Required() || p.Match(credential)
-}
-
 func onEndFrom(e ldlmv2.OnEndOfStream) (lock.OnEnd, bool) {
 	switch e {
 	case ldlmv2.OnEndOfStream_ON_END_OF_STREAM_UNSPECIFIED, ldlmv2.OnEndOfStream_ON_END_OF_STREAM_KEEP:
@@ -156,9 +152,10 @@ func onEndFrom(e ldlmv2.OnEndOfStream) (lock.OnEnd, bool) {
 // askForLink opens the session, or resumes the one that hello names.
 func (c *conversation) askForLink(ctx context.Context, h *ldlmv2.Hello) (Link, lock.Outcome, error) {
 	info := ReadInfo(h.GetClient())
-	info.Remote, info.Transport = c.carrier.Remote(), c.carrier.Transport()
+	p := c.pass.Principal()
+	info.Remote, info.Transport, info.Principal = c.carrier.Remote(), c.carrier.Transport(), p.Name
 	onEnd, _ := onEndFrom(h.GetOnEndOfStream())
-	secret := sha256.Sum256(h.GetSecret())
+	secret := p.HashSecret(h.GetSecret())
 	if n := h.GetSession(); n != 0 {
 		return c.server.config.Node.Resume(ctx, &lock.Resume{
 			Session: lock.SessionNumber(n), Secret: secret, OnEnd: onEnd, Info: info,

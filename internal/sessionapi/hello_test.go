@@ -12,15 +12,15 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
 // password is the one that is asked for.
-type password string
-
-func (p password) Required() bool      { return p != "" }
-func (p password) Match(s string) bool { return s == string(p) }
+func password(p string) *auth.Gate {
+	return auth.NewGate(auth.GateConfig{Passwords: auth.NewPasswords(p)})
+}
 
 func TestWhoIsSentAway(t *testing.T) {
 	tests := []struct {
@@ -55,7 +55,7 @@ func TestWhoIsSentAway(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inWorld(t, sessionapi.Config{Passwords: password("sesam")}, func(t *testing.T, w *world) {
+			inWorld(t, sessionapi.Config{Gate: password("sesam")}, func(t *testing.T, w *world) {
 				c := w.dial()
 				f := tt.frame
 				if f == nil {
@@ -84,9 +84,9 @@ func TestWhoIsSentAway(t *testing.T) {
 }
 
 func TestPasswordLetsIn(t *testing.T) {
-	for name, p := range map[string]sessionapi.Passwords{"asked for": password("sesam"), "not asked for": password(""), "none": nil} {
+	for name, p := range map[string]*auth.Gate{"asked for": password("sesam"), "not asked for": password(""), "none": nil} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, sessionapi.Config{Passwords: p}, func(t *testing.T, w *world) {
+			inWorld(t, sessionapi.Config{Gate: p}, func(t *testing.T, w *world) {
 				w.dial().open(func(h *ldlmv2.Hello) { h.Credential = "sesam" })
 			})
 		})

@@ -85,11 +85,3 @@ type Notice struct {
 	// Outcome of an Answer.
 	Outcome *lock.Outcome
 }
-
-// Passwords says who may come in.
-type Passwords interface {
-	// Required reports whether a password is asked for at all.
-	Required() bool
-	// Match reports whether a password is a good one, in constant time.
-	Match(password string) bool
-}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
-	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
@@ -20,12 +20,10 @@ import (
 type Config struct {
 	// Logger gets a line for each session that begins or ends here. Default: none.
 	Logger *slog.Logger
-	// Audit is told who is not let in. Default: nobody is.
-	Audit *audit.Log
 	// Node carries commands out. Needed.
 	Node Node
-	// Passwords says who may come in. Default: everybody.
-	Passwords Passwords
+	// Gate says who may come in, and what they may do. Default: everybody, everything.
+	Gate *auth.Gate
 	// Version is the server's version, told to clients.
 	Version string
 	// Leader is who leads at the start; SetLeader changes it. Default: this
@@ -73,6 +71,9 @@ func New(config Config) *Server {
 	limits := lock.DefaultSettings()
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Gate == nil {
+		config.Gate = auth.NewGate(auth.GateConfig{})
 	}
 	if config.Leader == nil {
 		config.Leader = &ldlmv2.Leader{Self: true, Known: true}
@@ -231,6 +232,7 @@ func (s *Server) enter(c *conversation) *ldlmv2.Leader {
 }
 
 func (s *Server) leave(c *conversation) {
+	c.leavePass()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at := c.attachment(); s.talking[at] == c {

@@ -18,19 +18,40 @@ func (c *conversation) ask(op *ldlmv2.Op) {
 	case acquires && c.server.draining.Load():
 		c.answer(op.GetSlot(), op.GetSeq(), NewStatus(ldlmv2.Code_CODE_UNAVAILABLE,
 			"the server is shutting down and grants nothing any more; ask again under the same slot and seq, elsewhere or later"))
+	case c.denied(op):
 	case c.batch.add(c.caller, op):
 	default:
-		c.refuse(op)
+		c.refuse(op, c.notUnderstood(op))
 		c.batch.addOccupying(c.caller, op)
 	}
 }
 
-// refuse notes with what an operation is to be answered that cannot be carried out.
-func (c *conversation) refuse(op *ldlmv2.Op) {
-	s := NewStatus(ldlmv2.Code_CODE_UNSUPPORTED, "this server does not know the operation; it needs a newer one, or the operation says nothing")
-	if bodies(op) > 1 {
-		s = invalidField("ops", 0, "an operation asks for exactly one thing; send several operations, in slots of their own")
+// denied refuses an operation that the client may not ask for. An acquire that it
+// might ask for when it began is cancelled.
+func (c *conversation) denied(op *ldlmv2.Op) bool {
+	s := c.denial(op)
+	switch {
+	case s == nil:
+		return false
+	case op.Acquire != nil || op.AcquireAll != nil:
+		c.batch.addCancel(c.caller, op)
+	default:
+		c.batch.addOccupying(c.caller, op)
 	}
+	c.refuse(op, s)
+	return true
+}
+
+// notUnderstood says why an operation cannot be carried out.
+func (c *conversation) notUnderstood(op *ldlmv2.Op) *ldlmv2.Status {
+	if bodies(op) > 1 {
+		return invalidField("ops", 0, "an operation asks for exactly one thing; send several operations, in slots of their own")
+	}
+	return NewStatus(ldlmv2.Code_CODE_UNSUPPORTED, "this server does not know the operation; it needs a newer one, or the operation says nothing")
+}
+
+// refuse notes with what an operation is to be answered that is not carried out.
+func (c *conversation) refuse(op *ldlmv2.Op, s *ldlmv2.Status) {
 	c.turn.take()
 	defer c.turn.giveBack()
 	if c.refusals == nil {

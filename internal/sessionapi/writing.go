@@ -69,7 +69,7 @@ func (c *conversation) addAnswer(n *Notice) {
 	o := n.Outcome
 	if s := c.refusals[ref{n.Slot, n.Seq}]; s != nil {
 		delete(c.refusals, ref{n.Slot, n.Seq})
-		if o.Code == lock.NotFound {
+		if o.Code == lock.NotFound || o.Code == lock.Canceled {
 			a.Code, a.Status = s.GetCode(), s
 			c.size += sizeOfStatus(s)
 			return

@@ -289,3 +289,9 @@ func quotedIfNeeded(value string) string {
 	}
 	return strconv.Quote(value)
 }
+
+// CheckLine refuses a line that [Read] would refuse.
+func CheckLine(line string) error {
+	_, err := parseLine(line)
+	return err
+}

@@ -1,0 +1,107 @@
+package sessionapi
+
+import (
+	"context"
+	"errors"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
+)
+
+// An Introducer is a [Carrier] that knows more of who is on the other side than hello
+// tells.
+type Introducer interface {
+	// Introduce adds what it knows to what a visitor has shown. If whoever is there
+	// was let in already, it returns the pass.
+	Introduce(v *auth.Visitor) *auth.Pass
+}
+
+// admit asks who the client is. A status is why it is sent away.
+func (c *conversation) admit(ctx context.Context, credential string) *ldlmv2.Status {
+	gate := c.server.config.Gate
+	v := &auth.Visitor{Credential: credential, Shown: credential != "", Via: c.via(), Remote: c.carrier.Remote()}
+	if i, ok := c.carrier.(Introducer); ok {
+		c.pass = i.Introduce(v)
+	}
+	if c.pass == nil {
+		var err error
+		if c.pass, err = gate.Admit(ctx, v); err != nil {
+			return StatusOfRefusal(err)
+		}
+	}
+	if p := c.pass.Principal(); !p.MayTake() {
+		return StatusOfRefusal(gate.Deny(&auth.Deed{Pass: c.pass, Via: v.Via, Remote: v.Remote, What: "have a session"}))
+	}
+	return nil
+}
+
+// via is how the client came, in the words of the audit log.
+func (c *conversation) via() string {
+	if via := c.carrier.Transport(); via != (plain{}).Transport() {
+		return via
+	}
+	return "native"
+}
+
+// StatusOfRefusal says why a gate has refused somebody.
+func StatusOfRefusal(err error) *ldlmv2.Status {
+	if denied := (*auth.DeniedError)(nil); errors.As(err, &denied) {
+		return NewStatus(ldlmv2.Code_CODE_DENIED, denied.Error())
+	}
+	if refused := (*auth.RefusedError)(nil); errors.As(err, &refused) && refused.Reason == auth.TooMany {
+		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE,
+			"too many wrong passwords have come from this address, and this one was not looked at; try again in some seconds")
+	}
+	s := NewStatus(ldlmv2.Code_CODE_UNAUTHENTICATED, "the password or token is missing or wrong; say it as credential in hello")
+	s.Field = "credential"
+	return s
+}
+
+// statusRevoked ends the connection of a client whose token is good no more.
+func statusRevoked() *ldlmv2.Status {
+	return NewStatus(ldlmv2.Code_CODE_UNAUTHENTICATED,
+		"the token or certificate that has let this client in is good no more; the session goes on until its ttl is over")
+}
+
+// watchPass ends the connection when the pass is good no more. Its session is
+// detached: nobody can resume it, and it ends with its ttl.
+func (c *conversation) watchPass() {
+	c.leavePass = c.pass.OnRevoke(func() {
+		c.log.Warn("The client's token or certificate is good no more; its connection is closed")
+		c.detach(false)
+		c.end(statusRevoked())
+	})
+}
+
+// denial says that the client may not do what an operation asks for; nil if it may.
+// What names no lock is about the client's own session.
+func (c *conversation) denial(op *ldlmv2.Op) *ldlmv2.Status {
+	p := c.pass.Principal()
+	if p.MayTake() && !p.Bounded() {
+		return nil
+	}
+	for _, name := range [...]string{
+		op.Acquire.GetName(), op.Release.GetName(), op.Renew.GetName(), op.Downgrade.GetName(), op.SetValue.GetName(),
+	} {
+		if name != "" && !p.Takes(name) {
+			return c.deny(name)
+		}
+	}
+	for _, item := range op.AcquireAll.GetItems() {
+		if !p.Takes(item.GetName()) {
+			return c.deny(item.GetName())
+		}
+	}
+	if !p.MayTake() && op.Cancel == nil {
+		return c.deny("")
+	}
+	return nil
+}
+
+func (c *conversation) deny(name string) *ldlmv2.Status {
+	s := StatusOfRefusal(c.server.config.Gate.Deny(&auth.Deed{
+		Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote(), Lock: name, What: auth.UseLock(name),
+	}))
+	s.Field = "name"
+	return s
+}
