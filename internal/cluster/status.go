@@ -12,6 +12,9 @@ const (
 	// TopicRemove makes the member of the name in the question none any more. The
 	// answer is empty, or says why not.
 	TopicRemove = 'X'
+	// TopicReport has the questions of the member that leads to the others, what they know
+	// and have.
+	TopicReport = 'R'
 )
 
 // Status is how a member sees the cluster.

@@ -26,6 +26,10 @@ var (
 // room to keep what was proposed. It ends when somebody makes room.
 var ErrDiskFull = errors.New("the disk of the data directory is nearly full")
 
+// ErrNewer is wrapped by a machine's errors for what a newer version has written: it is
+// no damage, and a newer program can read it.
+var ErrNewer = errors.New("written by a newer version")
+
 // Batch is what one proposal carries. The engine hands it to Apply as it is
 // where it was proposed, and encoded everywhere else.
 type Batch interface {

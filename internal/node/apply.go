@@ -25,7 +25,12 @@ func (n *Node) answer(b *batch, outcomes []lock.Outcome, index uint64) {
 			n.attached(b, c.Incarnation, &outcomes[i])
 		case *lock.Beat:
 			n.beaten(c, &outcomes[i])
+			continue
+		case *lock.Mark:
+			n.marked(c, &outcomes[i], index)
+			continue
 		}
+		n.marks.changed = true
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,15 @@ type Config struct {
 	// journal that keeps what it has, of a member that votes alone. Default 0: such
 	// sessions end with the process.
 	RestartLease time.Duration
+	// Level is the newest format of commands, snapshots and hashes that this member takes
+	// part in. The members use the newest one that all of them know; a member that does
+	// not know it ends. Default lock.FormatLevel.
+	Level uint32
+	// Peers asks all other members for their reports; the answer has one for each, also
+	// for those that did not answer, and comes soon. The member that leads asks every
+	// CensusEvery, default 10 s, and compares. Default: there are no others.
+	Peers       func(ctx context.Context, mark uint64) []PeerReport
+	CensusEvery time.Duration
 	// EventBacklog is how many events are kept for watchers that come back, once
 	// there has been one; before that it is 1,024.
 	// Default 16,384; at least 1,024.
@@ -71,6 +81,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"BeatEvery", &c.BeatEvery, time.Second},
 		{"RestartLease", &c.RestartLease, 0},
 		{"SettleWithin", &c.SettleWithin, 0},
+		{"CensusEvery", &c.CensusEvery, 10 * time.Second},
 	}
 	for _, s := range spans {
 		if *s.value < 0 {
@@ -85,6 +96,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.EventBacklog == 0 {
 		c.EventBacklog = 16_384
+	}
+	if c.Level == 0 {
+		c.Level = lock.FormatLevel
 	}
 	if c.Member == "" {
 		c.Member = "local"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/journal"
@@ -48,13 +49,11 @@ func (n *Node) work(lead context.Context, p *pulse) {
 	n.announce(lead)
 	n.leading.set(true)
 	defer n.leading.set(false)
-	collected := make(chan struct{})
-	go func() {
-		defer close(collected)
-		n.collect(lead)
-	}()
+	var tasks sync.WaitGroup
+	tasks.Go(func() { n.collect(lead) })
+	tasks.Go(func() { n.holdCensus(lead) })
 	n.keepTime(lead, p)
-	<-collected
+	tasks.Wait()
 }
 
 // announce tells the table who leads, if it believes something else.

@@ -43,6 +43,9 @@ func (m *machine) Apply(e journal.Entry) {
 	n := (*Node)(m)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.parted() != nil {
+		return
+	}
 	commands := n.commandsOf(e.Batches)
 	r := n.table.Apply(lock.Entry{
 		Term: e.Term, StampTerm: e.StampTerm, Elapsed: lock.Duration(e.Elapsed), Commands: commands,
@@ -58,6 +61,7 @@ func (m *machine) Apply(e journal.Entry) {
 		n.settle(&r.Settled[i], e.Index)
 	}
 	if len(r.Events) > 0 {
+		n.marks.changed = true
 		n.tell(r.Events, commands, e.Index)
 		n.herald.publish(r.Events, time.Now())
 		if own {
@@ -96,8 +100,11 @@ func (n *Node) wakeForDeadline() {
 // Decode reads what AppendBinary wrote.
 func (m *machine) Decode(data []byte) (journal.Batch, error) {
 	commands, err := lock.DecodeCommands(data)
+	if err == nil {
+		err = lock.CheckLevel(commands, m.cfg.Level)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("decode a batch of the journal: %w", err)
+		return nil, fmt.Errorf("%w: %w", journal.ErrNewer, err)
 	}
 	return &batch{commands: commands, foreign: true}, nil
 }
@@ -106,6 +113,9 @@ func (m *machine) Decode(data []byte) (journal.Batch, error) {
 func (m *machine) Snapshot() (next func() ([]byte, error), done func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := (*Node)(m).parted(); err != nil {
+		return nil, nil, err
+	}
 	s := m.table.Snapshot()
 	next = func() ([]byte, error) {
 		m.mu.Lock()
@@ -146,10 +156,13 @@ func (m *machine) Restore(next func() ([]byte, error)) error {
 	if err != nil {
 		return fmt.Errorf("restore a snapshot: %w", err)
 	}
+	if level := table.Settings().Format; level > m.cfg.Level {
+		return fmt.Errorf("%w: restore a snapshot: its format is of level %d, this program knows level %d", journal.ErrNewer, level, m.cfg.Level)
+	}
 	n := (*Node)(m)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.table = table
+	n.table, n.marks = table, marks{}
 	n.clock.skip(time.Now())
 	for _, w := range n.waiters {
 		w.askAgain()

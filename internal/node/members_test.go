@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,8 @@ type trio struct {
 	names    []string
 	nodes    map[string]*Node
 	journals map[string]*raftlog.Journal
+	ready    chan struct{} // closed when all run
+	newer    atomic.Bool   // all say that they know the newest format
 }
 
 // memberLeaseOfTrio is 1.12 times two beats, a write and an election.
@@ -31,9 +34,14 @@ const memberLeaseOfTrio = 7 * lock.Second
 
 func openTrio(t *testing.T) *trio {
 	t.Helper()
+	return openTrioWith(t, func(*Config) {})
+}
+
+func openTrioWith(t *testing.T, complete func(*Config)) *trio {
+	t.Helper()
 	w := &trio{
 		t: t, network: raftlogtest.New(t), names: []string{"a", "b", "c"},
-		nodes: map[string]*Node{}, journals: map[string]*raftlog.Journal{},
+		nodes: map[string]*Node{}, journals: map[string]*raftlog.Journal{}, ready: make(chan struct{}),
 	}
 	for _, name := range w.names {
 		dir, err := os.MkdirTemp("/dev/shm", "node") //nolint:usetesting // that is where fsyncs cost nothing
@@ -42,10 +50,12 @@ func openTrio(t *testing.T) *trio {
 		}
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		c := w.network.Config(raftlog.Config{Dir: dir, Member: name, Cluster: "0123", SegmentBytes: 64 << 10, RefuseFreeBytes: 1}, w.names...)
-		n, err := Open(Config{
+		cfg := Config{
 			Member: name, Shared: true, SettleWithin: 4250 * time.Millisecond,
-			Settings: lock.Settings{MemberLease: memberLeaseOfTrio}, RestartLease: time.Minute,
-		}, func(m journal.Machine) (journal.Journal, error) {
+			Settings: lock.Settings{MemberLease: memberLeaseOfTrio}, RestartLease: time.Minute, Peers: w.peers(name),
+		}
+		complete(&cfg)
+		n, err := Open(cfg, func(m journal.Machine) (journal.Journal, error) {
 			j, err := raftlog.Open(c, m)
 			if err == nil {
 				w.journals[name] = j
@@ -58,6 +68,7 @@ func openTrio(t *testing.T) *trio {
 		}
 		w.nodes[name] = n
 	}
+	close(w.ready)
 	for _, n := range w.nodes {
 		<-n.Begun()
 	}
@@ -69,6 +80,13 @@ func (w *trio) close() {
 		if err := n.Close(); err != nil {
 			w.t.Errorf("close %s: %v", name, err)
 		}
+	}
+}
+
+// closeQuietly is for members of whom some have failed.
+func (w *trio) closeQuietly() {
+	for _, n := range w.nodes {
+		_ = n.Close() // as the comment says
 	}
 }
 

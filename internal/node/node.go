@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/journal"
@@ -46,6 +47,9 @@ type Node struct {
 	// begun is closed when the member has joined, and clients may come.
 	begun chan struct{}
 
+	// apart is set when the table is not to be believed any more.
+	apart atomic.Pointer[error]
+
 	// leading guards itself.
 	leading leading
 
@@ -59,7 +63,8 @@ type Node struct {
 	waiters     map[requestName]*waiter      // chained through next
 	incarnation lock.Incarnation             // 0 before Join
 	lease       memberLease
-	beat        uint64         // number of the newest beat
+	beat        uint64 // number of the newest beat
+	marks       marks
 	commands    []lock.Command // scratch of Apply, empty between
 }
 
@@ -119,7 +124,7 @@ func (n *Node) begin() error {
 			commands = append(commands, &lock.Lead{Member: n.cfg.Member})
 		}
 	}
-	commands = append(commands, &lock.SetSettings{Settings: n.firstSettings()})
+	commands = append(commands, &lock.SetSettings{Settings: n.wanted(unborn)})
 	b := newBatch(commands...)
 	if err := n.propose(n.ctx, b); err != nil {
 		return fmt.Errorf("propose the settings: %w", err)
@@ -171,6 +176,20 @@ func (n *Node) beginShared() {
 	}
 }
 
+// wanted are the settings that this member proposes. One of several lowers nothing that
+// others may need: the one that leads does, when all of them agree.
+func (n *Node) wanted(unborn bool) lock.Settings {
+	s := n.cfg.Settings.WithDefaults()
+	switch {
+	case !n.cfg.Shared:
+		s.Format = n.cfg.Level
+	case !unborn:
+		now := n.settings()
+		s.MemberLease, s.MaxIdleTTL = max(s.MemberLease, now.MemberLease), max(s.MaxIdleTTL, now.MaxIdleTTL)
+	}
+	return s
+}
+
 var errNotJoined = errors.New("this member has not joined the others yet: a majority of the members must run and reach each other")
 
 // notYet refuses what comes before the member has joined.
@@ -196,16 +215,6 @@ func sourceOf(c lock.Command) string {
 	default:
 		return "Settings"
 	}
-}
-
-// firstSettings are those that the node begins with. Who is alone need not ask
-// others whether they know the newest format.
-func (n *Node) firstSettings() lock.Settings {
-	s := n.cfg.Settings
-	if s.Format == 0 && !n.cfg.Shared {
-		s.Format = lock.FormatLevel
-	}
-	return s
 }
 
 func (n *Node) settings() lock.Settings {
@@ -257,6 +266,9 @@ func (n *Node) broken(err error) {
 // an ended node wrap ErrClosed as well.
 func (n *Node) propose(ctx context.Context, b *batch) error {
 	err := n.journal.Propose(ctx, b)
+	if err == nil {
+		err = n.parted()
+	}
 	if err == nil {
 		return nil
 	}

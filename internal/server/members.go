@@ -64,7 +64,8 @@ type membership struct {
 	end     context.CancelFunc
 	tasks   sync.WaitGroup
 
-	// Set by begin.
+	// Set by begin, before begun is closed.
+	begun   chan struct{}
 	journal *raftlog.Journal
 	node    *node.Node
 
@@ -74,7 +75,7 @@ type membership struct {
 
 // openMembership opens the members' port and finds out which cluster it is.
 func openMembership(c *Config) (*membership, error) {
-	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, audit: c.Audit, clients: map[string]string{}}
+	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, audit: c.Audit, begun: make(chan struct{}), clients: map[string]string{}}
 	id, name, err := raftlog.Whose(c.DataDir)
 	if err != nil {
 		_ = m.config.Listener.Close() // nothing came over it
@@ -162,6 +163,7 @@ func (m *membership) journalConfig(c raftlog.Config) raftlog.Config {
 func (m *membership) nodeConfig(c node.Config) node.Config {
 	c.Member, c.Shared, c.SettleWithin = m.config.Name, true, settleWithin
 	c.Settings.MemberLease = lock.Duration(memberLease.Microseconds())
+	c.Peers = m.peers
 	return c
 }
 
@@ -180,7 +182,9 @@ func (c courier) Ask(ctx context.Context, of raftlog.Peer, question []byte) ([]b
 // begin answers other members, joins them if asked to, and has clients told who leads.
 func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.Leader)) {
 	m.journal, m.node = j, n
+	close(m.begun)
 	m.port.Belong(j.Cluster())
+	m.port.Handle(cluster.TopicReport, func(_ context.Context, b []byte) []byte { return m.report(b) })
 	m.port.Handle(cluster.TopicJournal, j.Serve)
 	m.port.Handle(cluster.TopicStatus, func(context.Context, []byte) []byte { return m.status() })
 	m.port.Handle(cluster.TopicLead, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, orderTransfer, b, j.Transfer) })

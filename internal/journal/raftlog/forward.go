@@ -294,7 +294,7 @@ func writeAnswer(err error, index uint64) []byte {
 	case err == nil:
 	case errors.As(err, &moved):
 		status, text = answerElsewhere, moved.to.Member+"\x00"+moved.to.Address
-	case elsewhere(err):
+	case elsewhere(err), errors.Is(err, errClosed): // who asks waits for the next lead
 		status = answerElsewhere
 	case errors.Is(err, journal.ErrRefused):
 		status, text = answerRefused, err.Error()

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -70,7 +71,7 @@ func (f *fsm) Apply(l *raft.Log) any {
 		return err
 	})
 	if err != nil {
-		j.disk.fail(fmt.Errorf("entry %d in %s: %w", l.Index, j.store.pathOf(l.Index), err))
+		j.disk.fail(tooNew(fmt.Errorf("entry %d in %s: %w", l.Index, j.store.pathOf(l.Index), err)))
 		f.broken = true
 		return nil
 	}
@@ -96,6 +97,15 @@ func (f *fsm) Apply(l *raft.Log) any {
 		}
 	}
 	return nil
+}
+
+// tooNew says what to do about something that a newer version has written: nothing is
+// wrong with the disk.
+func tooNew(err error) error {
+	if !errors.Is(err, journal.ErrNewer) {
+		return err
+	}
+	return fmt.Errorf("%w: %w: the members have agreed on what this version does not know; start this one in a version as new as theirs", journal.ErrFatal, err)
 }
 
 // reach notes that the machine is done with an entry, and wakes who waits for it.
@@ -168,6 +178,9 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 		return fmt.Errorf("read a snapshot: %w", err)
 	}
 	if err := f.machine.Restore(s.next); err != nil {
+		if errors.Is(err, journal.ErrNewer) && f.journal.running.Load() {
+			f.journal.disk.fail(tooNew(err)) // another attempt would come to the same end
+		}
 		return err
 	}
 	if !s.ended {

@@ -156,7 +156,7 @@ func (j *Journal) start() (err error) {
 		rc.HeartbeatTimeout, rc.ElectionTimeout = 2*want, 2*want
 	}
 	if j.raft, err = newRaft(rc, j); err != nil {
-		return fmt.Errorf("start from %s: %w", j.cfg.Dir, err)
+		return fmt.Errorf("start from %s: %w", j.cfg.Dir, tooNew(err))
 	}
 	j.running.Store(true)
 	j.disk.running.Store(true)
