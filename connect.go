@@ -116,10 +116,24 @@ func (s *session) attempt(a address) error {
 	case <-l.standing:
 		return nil
 	case <-l.down:
-		return l.err
+		err = l.err
 	case <-ctx.Done():
+		err = context.Cause(ctx)
 		s.abandon(l)
-		return context.Cause(ctx)
+	}
+	if l.stood() {
+		return nil // it may have failed again since; then that is seen to elsewhere
+	}
+	return err
+}
+
+// stood reports whether the session ever stood on the link.
+func (l *link) stood() bool {
+	select {
+	case <-l.standing:
+		return true
+	default:
+		return false
 	}
 }
 
