@@ -31,6 +31,12 @@ COMPARE ?=
 OVERLOAD ?=
 # How long each fuzz target runs, or how many inputs it tries (2000x).
 FUZZTIME ?= 5s
+# How long three servers are tormented, by how many faults of each kind at least, and
+# what chance begins with (0 draws it). VERIFY has more flags, for instance -only killed.
+DURATION ?= 1m
+ROUNDS ?= 1
+SEED ?= 0
+VERIFY ?=
 # What `make cross` builds and vets.
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
@@ -84,6 +90,11 @@ overload: ## Put a server under too much load, in many ways, and print a table (
 .PHONY: faults
 faults: ## Break the table on purpose, many ways, and see the tests fail.
 	$(GO) run ./internal/lock/faults
+
+.PHONY: verify
+verify: build ## Three servers under faults, judged by what clients see (DURATION, ROUNDS, SEED, VERIFY).
+	$(GO) build -trimpath -o $(BIN)/ ./internal/verify
+	$(BIN)/verify -ldlm $(BIN)/ldlm -duration $(DURATION) -rounds $(ROUNDS) -seed $(SEED) $(VERIFY)
 
 .PHONY: cross
 cross: ## Build and vet for every platform (PLATFORMS).

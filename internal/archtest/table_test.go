@@ -5,19 +5,20 @@ const module = "github.com/ldlm-io/ldlm"
 
 // Modules of others, by the names that the rows use.
 const (
-	grpc     = "google.golang.org/grpc"
-	protobuf = "google.golang.org/protobuf"
-	sys      = "golang.org/x/sys"
-	cobra    = "github.com/spf13/cobra"
-	pflag    = "github.com/spf13/pflag"
-	yaml     = "go.yaml.in/yaml"
-	term     = "golang.org/x/term"
-	text     = "golang.org/x/text"
-	raft     = "github.com/hashicorp/raft"
-	raftWAL  = "github.com/hashicorp/raft-wal"
-	hclog    = "github.com/hashicorp/go-hclog"
-	redcon   = "github.com/tidwall/redcon"
-	metrics  = "github.com/prometheus/client_golang"
+	grpc      = "google.golang.org/grpc"
+	protobuf  = "google.golang.org/protobuf"
+	sys       = "golang.org/x/sys"
+	cobra     = "github.com/spf13/cobra"
+	pflag     = "github.com/spf13/pflag"
+	yaml      = "go.yaml.in/yaml"
+	term      = "golang.org/x/term"
+	text      = "golang.org/x/text"
+	raft      = "github.com/hashicorp/raft"
+	raftWAL   = "github.com/hashicorp/raft-wal"
+	hclog     = "github.com/hashicorp/go-hclog"
+	redcon    = "github.com/tidwall/redcon"
+	porcupine = "github.com/anishathalye/porcupine"
+	metrics   = "github.com/prometheus/client_golang"
 )
 
 // A row says what the files of a package may import; files of tests are free to
@@ -60,7 +61,7 @@ var engines = map[string][]string{
 var testModules = []string{
 	"go.uber.org/goleak",
 	"pgregory.net/rapid",
-	"github.com/anishathalye/porcupine",
+	porcupine,
 	grpc, protobuf, sys,
 }
 
@@ -356,6 +357,17 @@ var table = []row{
 		modules: testModules,
 		testing: true,
 		why:     "many nodes in a bad network; tests only",
+	},
+	{
+		pkg:     "internal/verify",
+		own:     []string{".", "api/v1", "internal/verify/history"},
+		modules: []string{grpc, protobuf, sys},
+		why:     "servers are programs to it, and its clients have what every user has",
+	},
+	{
+		pkg:     "internal/verify/history",
+		modules: []string{porcupine},
+		why:     "judges records alone, whoever wrote them and whatever happened",
 	},
 	{
 		pkg:     "internal/archtest",
