@@ -65,9 +65,9 @@ func pongView(d document.Pong) view {
 func newWaitReady(p *Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "wait-ready",
-		Short: "Wait until a server answers",
-		Long: "Exits with 0 once a server answers, and with 69 if none does within --timeout: for\n" +
-			"scripts and containers that start together with the server.",
+		Short: "Wait until a server serves",
+		Long: "Exits with 0 once a server answers and somebody leads, and with 69 if that is not so\n" +
+			"within --timeout: for scripts and containers that start together with the server.",
 		Example: "  ldlm wait-ready --timeout 30s && ./worker",
 		Args:    noArgs,
 	}
@@ -76,7 +76,7 @@ func newWaitReady(p *Process) *cobra.Command {
 	return c
 }
 
-// awaitServer asks until a server answers or the context ends.
+// awaitServer asks until a server answers that can serve, or the context ends.
 func (f *clientFlags) awaitServer(ctx context.Context, c *ldlm.Client) error {
 	const every = 100 * time.Millisecond
 	pause := time.NewTicker(every)
@@ -85,12 +85,14 @@ func (f *clientFlags) awaitServer(ctx context.Context, c *ldlm.Client) error {
 	for {
 		s, err := c.Admin().Status(ctx)
 		switch {
-		case err == nil && !s.Draining:
+		case err == nil && !s.Draining && (s.Leads || s.Leader != ""):
 			f.note("%s answers", f.connection.Address)
 			return nil
-		case err == nil:
+		case err == nil && s.Draining:
 			last = "it is on its way out"
-		case errors.Is(err, ldlm.ErrUnavailable), ctx.Err() != nil && last == "":
+		case err == nil:
+			last = "it answers, and knows of nobody who leads"
+		case errors.Is(err, ldlm.ErrUnavailable), errors.Is(err, ldlm.ErrUnknownOutcome), ctx.Err() != nil && last == "":
 			last = withoutPackage(err)
 		case ctx.Err() == nil:
 			return err

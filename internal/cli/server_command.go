@@ -251,12 +251,6 @@ func greet(log *slog.Logger, s *Server, settings *config.Server) {
 	if settings.DataDir == "" {
 		log.Warn("Locks are kept in memory: they do not survive a restart")
 	}
-	guarded := settings.Password != "" || settings.PasswordFile != "" || settings.ClientCA != "" || settings.ClientCertVerify
-	for _, a := range []net.Addr{addr, rest} {
-		if tcp, ok := a.(*net.TCPAddr); ok && !guarded && !tcp.IP.IsLoopback() {
-			log.Warn("No password is set: whoever reaches the address can take and release every lock", "address", a.String())
-		}
-	}
 }
 
 // startError ends a command whose server did not start. The text stands alone.

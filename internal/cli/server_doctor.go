@@ -112,6 +112,7 @@ func (d *doctor) examine(ctx context.Context) {
 	answers := d.askServer(ctx)
 	d.examinePorts(ctx, answers)
 	d.examineTLS(time.Now())
+	d.examineMembers(ctx, answers)
 	d.examineClock()
 	d.examineDirectory()
 	d.examineSecrets()
@@ -182,22 +183,25 @@ func (d *doctor) examinePorts(ctx context.Context, serverRuns bool) {
 		if a.address == "" || strings.HasPrefix(a.address, config.UnixPrefix) {
 			continue
 		}
-		l, err := listenTCP(ctx, a.address)
-		switch {
-		case err == nil:
-			_ = l.Close()
-			d.say("ports", verdictOK, a.option+" "+a.address+" is free")
-		case serverRuns && (a.option != "rest_listen_address" || askREST(ctx, onThisMachine(a.address))):
-			d.say("ports", verdictOK, a.option+" "+a.address+" is in use, and the server runs")
-		default:
-			d.say("ports", verdictWrong, withCulprit(ctx, a.option, a.address, err).Error())
-		}
+		d.examinePort(ctx, a.option, a.address, serverRuns)
+	}
+}
+
+func (d *doctor) examinePort(ctx context.Context, option, address string, serverRuns bool) {
+	l, err := listenTCP(ctx, address)
+	switch {
+	case err == nil:
+		_ = l.Close()
+		d.say("ports", verdictOK, option+" "+address+" is free")
+	case serverRuns && (option != "rest_listen_address" || askREST(ctx, onThisMachine(address))):
+		d.say("ports", verdictOK, option+" "+address+" is in use, and the server runs")
+	default:
+		d.say("ports", verdictWrong, withCulprit(ctx, option, address, err).Error())
 	}
 }
 
 // examineTLS looks at the time of the server's certificate.
 func (d *doctor) examineTLS(now time.Time) {
-	const soon = 14 * 24 * time.Hour
 	path := d.settings.TLSCert
 	if path == "" {
 		return
@@ -207,20 +211,26 @@ func (d *doctor) examineTLS(now time.Time) {
 		d.say("certificate", verdictWrong, err.Error())
 		return
 	}
-	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	d.examineTime("certificate", path, pair.Certificate[0], now)
+	d.examineAuthorities(now)
+}
+
+// examineTime looks at when a certificate is valid.
+func (d *doctor) examineTime(check, path string, der []byte, now time.Time) {
+	const soon = 14 * 24 * time.Hour
+	leaf, err := x509.ParseCertificate(der)
 	switch {
 	case err != nil:
-		d.say("certificate", verdictWrong, path+": "+err.Error())
+		d.say(check, verdictWrong, path+": "+err.Error())
 	case now.After(leaf.NotAfter):
-		d.say("certificate", verdictWrong, path+" has expired on "+leaf.NotAfter.Format(time.RFC3339)+": replace it")
+		d.say(check, verdictWrong, path+" has expired on "+leaf.NotAfter.Format(time.RFC3339)+": replace it")
 	case now.Before(leaf.NotBefore):
-		d.say("certificate", verdictWrong, path+" is not valid before "+leaf.NotBefore.Format(time.RFC3339)+": check the clock")
+		d.say(check, verdictWrong, path+" is not valid before "+leaf.NotBefore.Format(time.RFC3339)+": check the clock")
 	case now.Add(soon).After(leaf.NotAfter):
-		d.say("certificate", verdictNote, path+" expires soon, on "+leaf.NotAfter.Format(time.RFC3339))
+		d.say(check, verdictNote, path+" expires soon, on "+leaf.NotAfter.Format(time.RFC3339))
 	default:
-		d.say("certificate", verdictOK, path+" is valid until "+leaf.NotAfter.Format(time.RFC3339))
+		d.say(check, verdictOK, path+" is valid until "+leaf.NotAfter.Format(time.RFC3339))
 	}
-	d.examineAuthorities(now)
 }
 
 // examineAuthorities looks at those of clients' certificates.

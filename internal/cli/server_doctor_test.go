@@ -70,3 +70,50 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 }
+
+// The doctor of a member asks the others, and looks at its certificate.
+func TestDoctorOfAMember(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca")
+	for _, args := range [][]string{{"init"}, {"issue", "local"}, {"issue", "b"}} {
+		if got := call(t, Ldlm, nil, append([]string{"cluster", "ca"}, append(args, "--dir", ca)...)...); got.code != 0 {
+			t.Fatalf("%+v", got)
+		}
+	}
+	files := func(name string) string {
+		return " --cluster_ca " + filepath.Join(ca, "ca.pem") + " --cluster_cert " + filepath.Join(ca, name+".pem") + " --cluster_key " + filepath.Join(ca, name+"-key.pem")
+	}
+	other := freePort(t)
+	first := strings.Fields("--data_dir " + filepath.Join(t.TempDir(), "a") + " --cluster_listen_address " + other + files("local"))
+	startServer(t, nil, first...).address(t)
+	status := append([]string{"cluster", "status", "-o", "json", "--member", other}, strings.Fields(files("local"))...)
+	for !strings.Contains(call(t, Ldlm, nil, status...).stdout, `"leader": "local"`) {
+		<-time.After(10 * time.Millisecond)
+	}
+	own := " --data_dir " + filepath.Join(t.TempDir(), "b") + " --cluster_listen_address " + freePort(t) + " "
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"--member_name b --cluster_join " + other + files("b"), 0, "ok members: member local at " + other + " answers"},
+		{"--member_name b --cluster_join " + other + files("b"), 0, "b.pem is valid until"},
+		{"--member_name b --cluster_join " + other + files("local"), 1, "wrong members: "},
+		{"--member_name b --cluster_join " + freePort(t) + files("b"), 0, "note members: "},
+		{"--member_name b --cluster_join " + other, 0, "note members: members speak in plain text"},
+		{"--cluster_join " + other, 1, "needs a member_name"},
+	} {
+		code, found := examined(t, strings.Fields("-l 127.0.0.1:0"+own+c.args)...)
+		if code != c.code || !strings.Contains(found, c.want) {
+			t.Errorf("%s: exit code %d, want %d, and %q in\n%s", c.args, code, c.code, c.want, found)
+		}
+	}
+}
+
+// Who waits for a member of which nobody knows who leads waits on.
+func TestWaitReadyForALeader(t *testing.T) {
+	own := freePort(t)
+	r := startServer(t, nil, "--data_dir", filepath.Join(t.TempDir(), "a"), "--member_name", "a", "--cluster_members", "a="+own+",b="+freePort(t))
+	if got := call(t, Ldlm, nil, "wait-ready", "--timeout", "1s", "--address", r.address(t)); got.code != exitUnavailable {
+		t.Errorf("one of two is ready: %+v", got)
+	}
+}

@@ -32,6 +32,9 @@ func warnOfDangers(log *slog.Logger, s *Server, settings *config.Server, admin n
 			log.Warn("Passwords travel in plain text: whoever sees the network learns them. Set tls_cert and tls_key", "address", a.String())
 		}
 	}
+	if settings.ClusterPlaintext && settings.ClusterCA == "" {
+		log.Warn("Members may speak in plain text, and whoever reaches their port can be one: give cluster_ca, cluster_cert and cluster_key")
+	}
 	if reachedFromElsewhere(admin) {
 		log.Warn("The port for probes also gives profiles of the process, which show what is in memory: let only monitoring reach it", "address", admin.String())
 	}

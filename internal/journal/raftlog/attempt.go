@@ -1,7 +1,7 @@
 package raftlog
 
 import (
-	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,51 +14,82 @@ const attemptLooks = 8
 // process that stood still for longer than that finds one look over when it goes on, and
 // has the others left to learn that the operation was done meanwhile.
 type attempt struct {
-	disk     *disk
 	op, path string
-
-	mu    sync.Mutex
-	timer *time.Timer
-	looks int
-	over  bool
+	begun    time.Time
+	looks    int // guarded by the attempts
 }
 
-// attempt begins to count the time of an operation; end must be called when that is done.
-func (d *disk) attempt(op, path string) *attempt {
-	a := &attempt{disk: d, op: op, path: path}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.timer = time.AfterFunc(d.deadline/attemptLooks, a.look)
+// attempts are the operations that run. One timer looks at all of them: to set one for
+// each, and to stop it, would cost more than all else that is done for a write here.
+type attempts struct {
+	every time.Duration  // between two looks
+	hangs func(*attempt) // is told of one that has spent its deadline
+
+	mu    sync.Mutex
+	all   []*attempt // the oldest first
+	timer *time.Timer
+	set   bool // the timer is
+}
+
+// begin begins to count the time of an operation; end must be called when that is done.
+func (r *attempts) begin(op, path string) *attempt {
+	a := &attempt{op: op, path: path, begun: time.Now()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, a)
+	switch {
+	case r.set: // for an earlier one: it is not stopped when that ends
+	case r.timer == nil:
+		r.timer = time.AfterFunc(r.every, r.look)
+	default:
+		r.timer.Reset(r.every)
+	}
+	r.set = true
 	return a
 }
 
-// look is called while the operation runs, and fails the disk when it is called for the
-// last time.
-func (a *attempt) look() {
-	if a.spent() {
-		a.disk.fail(fmt.Errorf("%s %s: not done after %v, the disk hangs", a.op, a.path, a.disk.deadline))
+// end ends one.
+func (r *attempts) end(a *attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = slices.DeleteFunc(r.all, func(b *attempt) bool { return a == b })
+}
+
+// look is called while operations run, and now and then when none does.
+func (r *attempts) look() {
+	if a := r.spent(); a != nil {
+		r.hangs(a)
 	}
 }
 
-// spent counts a look, and reports whether it was the last one.
-func (a *attempt) spent() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.over {
-		return false
+// spent counts a look at each, and returns the oldest if that was its last one.
+func (r *attempts) spent() *attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.set = len(r.all) > 0; !r.set {
+		return nil
 	}
-	a.looks++
-	a.over = a.looks == attemptLooks
-	if !a.over {
-		a.timer.Reset(a.disk.deadline / attemptLooks)
+	for _, a := range r.all {
+		a.looks++
 	}
-	return a.over
+	oldest, next := r.all[0], r.every
+	left := attemptLooks*r.every - time.Since(oldest.begun)
+	if left <= 0 && oldest.looks >= attemptLooks {
+		r.set = false
+		return oldest
+	}
+	if left > 0 {
+		next = min(next, left)
+	}
+	r.timer.Reset(next)
+	return nil
 }
 
-// end ends it.
-func (a *attempt) end() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.over = true
-	a.timer.Stop()
+// rest ends the looks. No operation may begin any more.
+func (r *attempts) rest() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer != nil {
+		r.timer.Stop()
+	}
 }

@@ -39,20 +39,29 @@ func TestAttempt(t *testing.T) {
 // however long that was, and does not take its own stall for the disk's.
 func TestAttemptWithAProcessThatStoodStill(t *testing.T) {
 	d := newDisk(slog.New(slog.DiscardHandler), time.Hour, nil)
-	p := d.attempt(opSync, "file")
-	p.look()
-	p.end()
+	defer d.running.rest()
+	stood := func() *attempt {
+		a := d.running.begin(opSync, "file")
+		a.begun = a.begun.Add(-2 * d.deadline)
+		return a
+	}
+	a := stood()
+	d.running.look()
+	d.running.end(a)
 	for range 2 * attemptLooks {
-		p.look() // late ones
+		d.running.look() // late ones
 	}
 	if err := d.check(); err != nil {
 		t.Errorf("after one look: %v", err)
 	}
-	p = d.attempt(opSync, "file")
-	defer p.end()
-	for range attemptLooks {
-		p.look()
+	defer d.running.end(stood())
+	for range attemptLooks - 1 {
+		d.running.look()
 	}
+	if err := d.check(); err != nil {
+		t.Errorf("before the last look: %v", err)
+	}
+	d.running.look()
 	if err := d.check(); !errors.Is(err, journal.ErrFatal) {
 		t.Errorf("after all looks: %v, want ErrFatal", err)
 	}

@@ -22,6 +22,7 @@ const (
 	opRename = "rename"
 	opDelete = "delete"
 	opAlloc  = "allocate"
+	opOpen   = "open"
 )
 
 // disk is the one gate through which everything is written. It latches: after the
@@ -36,10 +37,10 @@ type disk struct {
 	// onFail is called once, when the latch falls.
 	onFail func(error)
 
-	// running says that raft's goroutines are at work: what they must not see an
-	// error of ends them instead.
-	running atomic.Bool
-
+	// atWork says that raft's goroutines are: what they must not see an error of ends
+	// them instead.
+	atWork  atomic.Bool
+	running attempts
 	syncs   atomic.Uint64
 	slowest atomic.Int64 // of the fsyncs, in nanoseconds
 
@@ -49,7 +50,11 @@ type disk struct {
 }
 
 func newDisk(log *slog.Logger, deadline time.Duration, fault func(op, path string) error) *disk {
-	return &disk{log: log, deadline: deadline, fault: fault, onFail: func(error) {}, failed: make(chan struct{})}
+	d := &disk{log: log, deadline: deadline, fault: fault, onFail: func(error) {}, failed: make(chan struct{})}
+	d.running.every, d.running.hangs = deadline/attemptLooks, func(a *attempt) {
+		d.fail(fmt.Errorf("%s %s: not done after %v, the disk hangs", a.op, a.path, deadline))
+	}
+	return d
 }
 
 // check returns why nothing is written any more, nil if it is.
@@ -81,18 +86,37 @@ func (d *disk) do(op, path string, f func() error) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	begun := time.Now()
-	running := d.attempt(op, path)
+	a := d.running.begin(op, path)
 	err := d.try(op, path, f)
-	running.end()
+	for isOutOfFiles(err) && d.pauseForFiles(a) {
+		err = d.try(op, path, f)
+	}
+	d.running.end(a)
 	if op == opSync {
 		d.syncs.Add(1)
-		d.slowest.Store(max(d.slowest.Load(), int64(time.Since(begun))))
+		d.slowest.Store(max(d.slowest.Load(), int64(time.Since(a.begun))))
+	}
+	if isOutOfFiles(err) {
+		err = fmt.Errorf("%w: connections use up all that the process may open, raise its limit (ulimit -n, LimitNOFILE)", err)
 	}
 	if err != nil {
 		d.fail(err)
 	}
 	return d.check()
+}
+
+// filesPause is how long to wait for another file to be closed.
+const filesPause = 10 * time.Millisecond
+
+// pauseForFiles waits a little, for an operation that could not open its file. Nothing
+// was written then, so it can begin anew, while its deadline has not come near.
+func (d *disk) pauseForFiles(a *attempt) bool {
+	select {
+	case <-time.After(filesPause):
+		return time.Since(a.begun) < d.deadline/2
+	case <-d.failed:
+		return false
+	}
 }
 
 // try carries out one operation that may fail: an error is returned, and nothing else.
@@ -118,7 +142,7 @@ func (d *disk) try(op, path string, f func() error) error {
 // the error. Otherwise it returns the error.
 func (d *disk) stop(err error) error {
 	d.fail(err)
-	if d.running.Load() {
+	if d.atWork.Load() {
 		runtime.Goexit()
 	}
 	return d.check()

@@ -11,9 +11,10 @@
 //	    +------------------ settle <--------- FSM: Machine.Apply
 //
 // Batches that arrive while an entry is being written form the next one, so that
-// an fsync serves as many callers as there are. One goroutine, the writer, closes
-// the entry, then stamps it, then appends it, and it never stamps what it does not
-// append.
+// an fsync serves as many callers as there are. Whoever has the pen, the writer or a
+// caller that is alone, closes the entry, then stamps it, then appends it, and never
+// stamps what it does not append. Where only this member has a vote, what is written is
+// committed, and is applied before raft comes to it.
 //
 // # Who leads
 //

@@ -34,6 +34,8 @@ type Entry struct {
 	Elapsed   time.Duration
 	// Batches are encoded as their machine encodes them.
 	Batches [][]byte
+	// Members are those from this entry on; nil if it does not change them.
+	Members []Peer
 }
 
 // Dump verifies the data directory of a member that does not run, and tells what is
@@ -56,7 +58,7 @@ func Dump(path string, c Contents) error {
 		}
 	}
 	d := newDisk(slog.New(slog.DiscardHandler), time.Hour, nil)
-	snaps := &snapshots{disk: d, dir: dir.snapshotDir()}
+	snaps := newSnapshots(d, dir)
 	newest, _, err := snaps.examine(nil)
 	if err != nil {
 		return err
@@ -88,7 +90,14 @@ func dumpEntry(dir *directory, l *raft.Log, tell func(Entry) error) error {
 		return nil
 	}
 	e := Entry{Index: l.Index, Term: l.Term, Kind: l.Type.String()}
-	if l.Type == raft.LogCommand {
+	switch l.Type {
+	case raft.LogConfiguration:
+		members, err := membersIn(l.Data)
+		if err != nil {
+			return fmt.Errorf("entry %d in %s: %w", l.Index, filepath.Join(dir.path, "log"), err)
+		}
+		e.Members = members
+	case raft.LogCommand:
 		e.Kind = "batches"
 		info, err := readEntry(l.Data, func(_ origin, b []byte) error {
 			e.Batches = append(e.Batches, b)
@@ -100,4 +109,18 @@ func dumpEntry(dir *directory, l *raft.Log, tell func(Entry) error) error {
 		e.StampTerm, e.Elapsed = info.term, time.Duration(info.elapsed)*time.Microsecond
 	}
 	return tell(e)
+}
+
+// membersIn reads an entry that changes the members. Raft panics at one that it cannot
+// read.
+func membersIn(data []byte) (members []Peer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			members, err = nil, fmt.Errorf("the members cannot be read: %v", p)
+		}
+	}()
+	for _, s := range raft.DecodeConfiguration(data).Servers {
+		members = append(members, Peer{Member: string(s.ID), Address: string(s.Address)})
+	}
+	return members, nil
 }

@@ -14,10 +14,21 @@ import (
 	"github.com/ldlm-io/ldlm/internal/journal"
 )
 
-// fsm is the machine as raft sees it. Its methods are called one at a time.
+// fsm is the machine as raft sees it. Raft calls its methods one at a time. Where the
+// only member that has a vote leads, an entry is committed when it is written, and is
+// applied there and then: one change of goroutines less for who waits. When raft
+// comes with it later, it is passed over.
 type fsm struct {
 	journal *Journal
 	machine journal.Machine
+
+	turn   sync.Mutex // is held for each Apply, and guards what follows
+	early  uint64     // the newest of raft's entries that was applied when it was written
+	passed uint64     // the newest that raft has come with
+	// level is closed when raft has come with all that was applied; not nil while a
+	// snapshot is about to be taken, and nothing is applied early.
+	level chan struct{}
+
 	applied uint64          // index of the newest entry, as the machine counts them
 	batches []journal.Batch // scratch of Apply
 	broken  bool            // an entry could not be read: nothing is applied any more
@@ -38,24 +49,57 @@ type fsm struct {
 // ApplyBatch implements raft.BatchingFSM. Some of what it is given is raft's own.
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	for _, l := range logs {
-		if l.Type == raft.LogCommand {
-			f.Apply(l)
-		}
+		f.Apply(l)
 	}
 	return make([]any, len(logs))
 }
 
-// Apply implements raft.FSM. What was proposed here is applied as the very batches
-// that were given, everything else is decoded.
+// Apply implements raft.FSM.
 func (f *fsm) Apply(l *raft.Log) any {
-	if f.broken {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.passed = l.Index
+	if l.Type == raft.LogCommand && l.Index > f.early {
+		f.apply(l, f.own(l))
+	}
+	if f.level != nil && f.passed == f.early {
+		close(f.level)
+	}
+	return nil
+}
+
+// written is told what the leader has written. What is committed by that is applied:
+// an entry of a lead of the only member with a vote. Everything before it is applied,
+// since it was stamped when that was so, and one is on its way at a time.
+func (f *fsm) written(logs []*raft.Log) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	for _, l := range logs {
+		if l.Type != raft.LogCommand || f.level != nil {
+			continue
+		}
+		if own := f.own(l); own != nil && own.lead.sole && own.lead.term == l.Term {
+			f.early = l.Index
+			f.apply(l, own)
+		}
+	}
+}
+
+// own returns the entry as it was proposed here, nil if it comes from elsewhere.
+func (f *fsm) own(l *raft.Log) *inFlight {
+	if len(l.Data) == 0 {
 		return nil
 	}
-	j := f.journal
-	var own *inFlight
-	if len(l.Data) > 0 {
-		own = j.queue.find(l.Data)
+	return f.journal.queue.find(l.Data)
+}
+
+// apply carries an entry out. What was proposed here is applied as the very batches
+// that were given, everything else is decoded. It is called with turn held.
+func (f *fsm) apply(l *raft.Log, own *inFlight) {
+	if f.broken {
+		return
 	}
+	j := f.journal
 	f.batches, f.sent = f.batches[:0], f.sent[:0]
 	info, err := readEntry(l.Data, func(from origin, data []byte) error {
 		if own != nil {
@@ -73,7 +117,7 @@ func (f *fsm) Apply(l *raft.Log) any {
 	if err != nil {
 		j.disk.fail(tooNew(fmt.Errorf("entry %d in %s: %w", l.Index, j.store.pathOf(l.Index), err)))
 		f.broken = true
-		return nil
+		return
 	}
 	f.applied++
 	f.machine.Apply(journal.Entry{
@@ -96,7 +140,6 @@ func (f *fsm) Apply(l *raft.Log) any {
 			}
 		}
 	}
-	return nil
 }
 
 // tooNew says what to do about something that a newer version has written: nothing is
@@ -161,6 +204,12 @@ func (f *fsm) sinceSnapshot() int64 { return f.entries.Load() }
 // Snapshot implements raft.FSM: it takes a view, which is read while the machine
 // goes on.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	if f.early > f.passed {
+		return nil, errAhead
+	}
+	f.level = nil
 	next, done, err := f.machine.Snapshot()
 	if err != nil {
 		return nil, err
@@ -170,8 +219,32 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	return &view{fsm: f, applied: f.applied, next: next, done: done}, nil
 }
 
+// errAhead is why there is no snapshot: raft would give it the number of an older entry.
+var errAhead = errors.New("entries are applied that raft has not come with yet")
+
+// beginSnapshot sees to it that raft comes with all that was applied; then the channel
+// is closed, and a snapshot can be taken. endSnapshot is to follow.
+func (f *fsm) beginSnapshot() (level <-chan struct{}) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.level = make(chan struct{})
+	if f.passed >= f.early {
+		close(f.level)
+	}
+	return f.level
+}
+
+// endSnapshot lets entries be applied early again.
+func (f *fsm) endSnapshot() {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.level = nil
+}
+
 // Restore implements raft.FSM.
 func (f *fsm) Restore(r io.ReadCloser) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	counted := &countingReader{r: r}
 	s, err := newStreamReader(counted)
 	if err != nil {

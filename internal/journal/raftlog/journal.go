@@ -37,9 +37,9 @@ type Journal struct {
 
 	stopped     context.Context
 	stop        context.CancelFunc
-	notify      chan bool      // raft's: lead won or lost
-	flying      chan *inFlight // from the writer to the finisher
-	doubt       chan struct{}  // room for one: the lead must be established anew
+	notify      chan bool     // raft's: lead won or lost
+	written     chan struct{} // closed when the writer has ended
+	doubt       chan struct{} // room for one: the lead must be established anew
 	snapshotNow chan chan error
 	closing     sync.Once
 	closed      error // what Close returns; set in closing
@@ -66,6 +66,7 @@ type Journal struct {
 // lead is one lead.
 type lead struct {
 	term uint64
+	sole bool // nobody else votes, or can before it ends
 	ctx  context.Context
 	end  context.CancelCauseFunc
 }
@@ -102,8 +103,12 @@ func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
 
 // proposeHere puts a batch into the order if this member leads.
 func (j *Journal) proposeHere(ctx context.Context, p *proposal) error {
-	if err := j.queue.add(p); err != nil {
+	mine, err := j.queue.add(p)
+	if err != nil {
 		return err
+	}
+	if mine {
+		j.writeOne()
 	}
 	select {
 	case err := <-p.done:
@@ -235,7 +240,7 @@ func (j *Journal) shut() error {
 		j.tasks.Wait()
 		j.awaitAnswers()
 		if j.disk.check() == nil && j.fsm.sinceSnapshot() > 0 {
-			if err := j.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+			if err := j.takeSnapshot(); err != nil {
 				j.log.WarnContext(context.Background(), "No snapshot was taken at the end", "err", err)
 			}
 		}
@@ -281,7 +286,8 @@ func (j *Journal) awaitAnswers() {
 // quit ends raft and lets the files go.
 func (j *Journal) quit() {
 	_ = j.raft.Shutdown().Error() // it has none
-	j.disk.running.Store(false)
+	j.disk.atWork.Store(false)
 	j.store.close()
 	j.dir.close()
+	j.disk.running.rest()
 }

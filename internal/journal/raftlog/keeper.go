@@ -72,6 +72,12 @@ func (j *Journal) makeSpare() bool {
 
 // takeSnapshot takes a snapshot, if there is anything new.
 func (j *Journal) takeSnapshot() error {
+	defer j.fsm.endSnapshot()
+	select {
+	case <-j.fsm.beginSnapshot():
+	case <-j.disk.failed:
+		return j.disk.check()
+	}
 	err := j.raft.Snapshot().Error()
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return nil

@@ -189,6 +189,8 @@ func (j *Journal) change(kind byte, about Peer) error {
 		return refused(errors.New("a member needs a name and an address"))
 	case j.taken(about) != "":
 		return refused(fmt.Errorf("the address %s is that of member %q: give each member its own", about.Address, j.taken(about)))
+	case j.alone: // and entries are committed when they are written
+		return refused(errors.New("this member is alone and has no address for others: start it as one of several"))
 	case is && now.Address == about.Address && (now.Votes || kind == askAdmit):
 		return nil
 	case kind == askAdmit && !is:

@@ -30,7 +30,7 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 	}
 	j := &Journal{
 		cfg: c, log: c.Logger, machine: m, dir: dir, disk: newDisk(c.Logger, c.WriteDeadline, c.fault),
-		notify: make(chan bool, 16), flying: make(chan *inFlight, c.MaxInFlight), doubt: make(chan struct{}, 1),
+		notify: make(chan bool, 16), doubt: make(chan struct{}, 1), written: make(chan struct{}),
 		snapshotNow: make(chan chan error), changed: make(chan struct{}), queue: newQueue(c.MaxEntryBytes, c.MaxInFlight),
 		sent: newSent(), leaderless: time.Now(),
 	}
@@ -48,6 +48,7 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 			j.store.close()
 		}
 		dir.close()
+		j.disk.running.rest()
 		return nil, err
 	}
 	return j, nil
@@ -65,7 +66,7 @@ func (j *Journal) open() error {
 			return err
 		}
 	}
-	j.snapshots = &snapshots{disk: j.disk, dir: dir.snapshotDir(), cluster: dir.Cluster}
+	j.snapshots = newSnapshots(j.disk, dir)
 	if err := j.openLog(); err != nil {
 		return err
 	}
@@ -110,6 +111,8 @@ func (j *Journal) openLog() error {
 		covered = snapshot.Index
 	}
 	switch {
+	case last == 0 && snapshot == nil && j.hadData(meta):
+		return damaged(j.snapshots.dir, 0, "the snapshot is missing, and the log has no entries either")
 	case last == 0:
 		return nil
 	case first > covered+1:
@@ -120,6 +123,14 @@ func (j *Journal) openLog() error {
 		return j.store.DeleteRange(first, last)
 	}
 	return nil
+}
+
+// hadData reports whether the member of a directory without anything in it must have
+// had something: all have from their birth on, but one that joins others.
+func (j *Journal) hadData(meta *metaFile) bool {
+	segments := meta.segments()
+	begun := len(segments) > 0 && segments[0].BaseIndex > 1
+	return j.dir.Born && (begun || !j.cfg.Join)
 }
 
 // bounds returns the first and the last entry of the log; 0 if it is empty.
@@ -155,11 +166,14 @@ func (j *Journal) start() (err error) {
 	if j.alone {
 		rc.HeartbeatTimeout, rc.ElectionTimeout = 2*want, 2*want
 	}
+	if j.alone {
+		j.store.written = j.fsm.written
+	}
 	if j.raft, err = newRaft(rc, j); err != nil {
 		return fmt.Errorf("start from %s: %w", j.cfg.Dir, tooNew(err))
 	}
 	j.running.Store(true)
-	j.disk.running.Store(true)
+	j.disk.atWork.Store(true)
 	j.disk.onFail = j.failed
 	if err := j.disk.check(); err != nil {
 		j.failed(err)
@@ -174,7 +188,7 @@ func (j *Journal) start() (err error) {
 		}
 	}
 	j.writing.Go(j.runWriter)
-	j.finishing.Go(j.runFinisher)
+	j.finishing.Go(j.runFollower)
 	j.tasks.Go(j.runLead)
 	j.tasks.Go(j.runKeeper)
 	j.tasks.Go(j.runObserver)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -38,13 +39,15 @@ type inFlight struct {
 	data      []byte
 	lead      *lead
 	elapsed   int64
-	future    raft.ApplyFuture
-	settled   bool          // guarded by the queue
-	done      chan struct{} // closed when it is settled
+	begun     time.Time
+	future    raft.ApplyFuture // guarded by the queue, nil before it was appended
+	settled   bool             // guarded by the queue
+	done      chan struct{}    // closed when it is settled
 }
 
-// queue is what waits to be ordered, and what is on its way. The writer takes from
-// it; entries are settled by whoever learns of their end first.
+// queue is what waits to be ordered, and what is on its way. Whoever has the pen
+// takes from it: the writer, or a proposer that is alone. Entries are settled by
+// whoever learns of their end first.
 type queue struct {
 	maxBytes, maxFlying int
 
@@ -52,35 +55,61 @@ type queue struct {
 	more    *sync.Cond // something waits and there is room, or the queue is closed
 	waiting []*proposal
 	bytes   int
-	closed  error // why nothing is accepted any more
-	flying  map[*byte]*inFlight
-	last    *inFlight // the newest
+	closed  error       // why nothing is accepted any more
+	pen     bool        // somebody closes an entry and appends it
+	sole    bool        // the newest entry had one proposal
+	flying  []*inFlight // in their order
+	last    *inFlight   // the newest
+	// follow fires when an entry may have been on its way for long; following says
+	// that it is set.
+	follow    *time.Timer
+	following bool
 }
 
 func newQueue(maxBytes, maxFlying int) *queue {
-	q := &queue{maxBytes: maxBytes, maxFlying: maxFlying, flying: map[*byte]*inFlight{}}
+	q := &queue{maxBytes: maxBytes, maxFlying: maxFlying, follow: time.NewTimer(longFlight)}
 	q.more = sync.NewCond(&q.mu)
+	q.following = true
 	return q
 }
 
+// longFlight is when it is asked what became of an entry that was not applied. Most
+// are applied by then, and to ask for each would cost two changes of goroutines.
+const longFlight = 20 * time.Millisecond
+
 var errBusy = errors.New("the disk does not keep up: too much waits to be written")
 
-// add lets a proposal wait for its turn.
-func (q *queue) add(p *proposal) error {
+// add lets a proposal wait for its turn. If mine is set it is the caller's turn at
+// once, to write as the writer does, who need not be woken then. Where entries have
+// many proposals the writer is: those who come with this one are to be in its entry.
+func (q *queue) add(p *proposal) (mine bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed != nil:
-		return q.closed
+		return false, q.closed
 	case q.bytes+len(p.data) > maxQueuedBytes:
-		return refused(errBusy)
+		return false, refused(errBusy)
 	}
 	q.waiting = append(q.waiting, p)
 	q.bytes += len(p.data)
-	if len(q.waiting) == 1 {
+	if len(q.waiting) > 1 {
+		return false, nil
+	}
+	switch {
+	case !q.ready(): // who makes it so wakes the writer
+	case q.sole:
+		q.pen = true
+		return true, nil
+	default:
 		q.more.Signal()
 	}
-	return nil
+	return false, nil
+}
+
+// ready reports whether an entry can be closed now.
+func (q *queue) ready() bool {
+	return len(q.waiting) > 0 && len(q.flying) < q.maxFlying && !q.pen
 }
 
 // withdraw takes a proposal back; false if it was taken. It stays in its place until
@@ -96,18 +125,29 @@ func (q *queue) withdraw(p *proposal) bool {
 	return true
 }
 
-// await waits until something waits and there is room for an entry; false says that
-// the queue is closed and empty.
+// await waits for the pen, until something waits and there is room for an entry; false
+// says that the queue is closed and empty.
 func (q *queue) await() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) == 0 || len(q.flying) >= q.maxFlying {
-		if q.closed != nil && len(q.waiting) == 0 {
+	for !q.ready() {
+		if q.closed != nil && len(q.waiting) == 0 && !q.pen {
 			return false
 		}
 		q.more.Wait()
 	}
+	q.pen = true
 	return true
+}
+
+// putDown gives the pen back.
+func (q *queue) putDown() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pen = false
+	if q.ready() || q.closed != nil {
+		q.more.Signal()
+	}
 }
 
 // take closes an entry: all that waits, as far as it fits. Nothing does if all of it
@@ -133,6 +173,7 @@ func (q *queue) take() []*proposal {
 		q.waiting = nil
 	}
 	q.bytes -= size
+	q.sole = len(taken) == 1
 	return taken
 }
 
@@ -140,8 +181,38 @@ func (q *queue) take() []*proposal {
 func (q *queue) fly(e *inFlight) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.flying[&e.data[0]] = e
+	e.begun = time.Now()
+	q.flying = append(q.flying, e)
 	q.last = e
+}
+
+// appended notes what raft answers with when it knows the end of an entry.
+func (q *queue) appended(e *inFlight, f raft.ApplyFuture) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e.future = f
+	if !e.settled && !q.following {
+		q.following = true
+		q.follow.Reset(longFlight)
+	}
+}
+
+// long returns the oldest entry if it has been on its way for so long. Otherwise
+// follow fires when it will have, if there is one.
+func (q *queue) long(than time.Duration) *inFlight {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.following = false
+	if len(q.flying) == 0 || q.flying[0].future == nil {
+		return nil // which is appended, and then followed
+	}
+	left := than - time.Since(q.flying[0].begun)
+	if left <= 0 {
+		return q.flying[0]
+	}
+	q.following = true
+	q.follow.Reset(left)
+	return nil
 }
 
 // find returns the entry in flight that has these very bytes, nil if they come from
@@ -149,7 +220,12 @@ func (q *queue) fly(e *inFlight) {
 func (q *queue) find(data []byte) *inFlight {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.flying[&data[0]]
+	for _, e := range q.flying {
+		if &e.data[0] == &data[0] {
+			return e
+		}
+	}
+	return nil
 }
 
 // settle tells the callers of an entry how it ended; false if they were told before.
@@ -160,8 +236,10 @@ func (q *queue) settle(e *inFlight, err error) bool {
 		return false
 	}
 	e.settled = true
-	delete(q.flying, &e.data[0])
-	q.more.Signal()
+	q.flying = slices.DeleteFunc(q.flying, func(f *inFlight) bool { return f == e })
+	if q.ready() {
+		q.more.Signal()
+	}
 	q.mu.Unlock()
 	close(e.done)
 	for _, p := range e.proposals {
@@ -208,22 +286,26 @@ func (q *queue) abandon(reason error) {
 
 // runWriter closes entries, stamps them and appends them, one after the other.
 func (j *Journal) runWriter() {
-	defer close(j.flying)
+	defer close(j.written)
 	for j.queue.await() {
 		// Callers that were just told of the entry before are about to come again:
 		// they are to go into this one, and not into the next.
 		runtime.Gosched()
-		if e := j.append(j.queue.take()); e != nil {
-			j.flying <- e
-		}
+		j.writeOne()
 	}
 }
 
-// append makes an entry and appends it. It returns nil, and has told the callers,
-// if this member does not lead.
-func (j *Journal) append(proposals []*proposal) *inFlight {
+// writeOne closes an entry, stamps it and appends it. The caller has the pen.
+func (j *Journal) writeOne() {
+	defer j.queue.putDown()
+	j.append(j.queue.take())
+}
+
+// append makes an entry and appends it. If this member does not lead it tells the
+// callers.
+func (j *Journal) append(proposals []*proposal) {
 	if len(proposals) == 0 {
-		return nil
+		return
 	}
 	data := encodeEntry(proposals)
 	e := &inFlight{proposals: proposals, data: data, done: make(chan struct{})}
@@ -234,25 +316,42 @@ func (j *Journal) append(proposals []*proposal) *inFlight {
 		for _, p := range proposals {
 			p.done <- err
 		}
-		return nil
+		return
 	}
 	e.elapsed = j.machine.Stamp()
 	stampEntry(data, e.lead.term, e.elapsed)
 	j.queue.fly(e)
 	// A time-out that is longer than the main loop of raft may hang in the disk.
-	e.future = j.raft.ApplyLog(raft.Log{Data: data}, 2*j.cfg.WriteDeadline)
-	return e
+	j.queue.appended(e, j.raft.ApplyLog(raft.Log{Data: data}, 2*j.cfg.WriteDeadline))
 }
 
-// runFinisher waits for the end of each entry, in their order. Those that succeed
-// were settled when they were applied.
-func (j *Journal) runFinisher() {
-	for e := range j.flying {
-		if err := e.future.Error(); err != nil {
-			j.fall(e, err)
+// runFollower asks what became of entries that were not applied for long, in their
+// order. Those that succeed are settled when they are applied.
+func (j *Journal) runFollower() {
+	defer j.queue.follow.Stop()
+	for {
+		select {
+		case <-j.queue.follow.C:
+			j.follow(longFlight)
+		case <-j.written:
+			j.follow(0)
+			return
 		}
 	}
 }
+
+// follow asks what became of the entries that have been on their way for so long.
+func (j *Journal) follow(than time.Duration) {
+	for e := j.queue.long(than); e != nil; e = j.queue.long(than) {
+		err := e.future.Error()
+		if err == nil {
+			err = errNotApplied // or it is settled, and nobody is told
+		}
+		j.fall(e, err)
+	}
+}
+
+var errNotApplied = errors.New("the entry was not applied")
 
 // fall settles an entry that raft did not take, or does not know the end of.
 func (j *Journal) fall(e *inFlight, err error) {

@@ -33,15 +33,22 @@ func infoOf(m *snapshotMeta, applied uint64) SnapshotInfo {
 // machine wrote, nil at the end; that is the only proof that the file is whole.
 // Checksums are verified on the way.
 func ReadSnapshot(r io.Reader) (info SnapshotInfo, next func() ([]byte, error), err error) {
-	meta, _, err := readSnapshotHead(r)
+	meta, head, err := readSnapshotHead(r)
 	if err != nil {
-		return SnapshotInfo{}, nil, fmt.Errorf("read a snapshot: %w", err)
+		return SnapshotInfo{}, nil, fmt.Errorf("the snapshot cannot be read at byte 0: %w", err)
 	}
 	s, err := newStreamReader(r)
 	if err != nil {
-		return SnapshotInfo{}, nil, fmt.Errorf("read a snapshot: %w", err)
+		return SnapshotInfo{}, nil, fmt.Errorf("the snapshot cannot be read at byte %d: %w", head, err)
 	}
-	return infoOf(meta, s.applied), s.next, nil
+	next = func() ([]byte, error) {
+		chunk, err := s.next()
+		if err != nil {
+			err = fmt.Errorf("the snapshot cannot be read at byte %d: %w", head+s.offset, err)
+		}
+		return chunk, err
+	}
+	return infoOf(meta, s.applied), next, nil
 }
 
 // WriteSnapshot writes the file of a snapshot with what next returns, until that is
@@ -80,6 +87,7 @@ func Restore(c Config, info SnapshotInfo, next func() ([]byte, error)) error {
 		return fmt.Errorf("the data directory %s has data: restore into an empty one", c.Dir)
 	}
 	d := newDisk(c.Logger, c.WriteDeadline, c.fault)
+	defer d.running.rest()
 	if err := dir.claim(d, c.Cluster, c.Member); err != nil {
 		return err
 	}
@@ -96,7 +104,7 @@ func Restore(c Config, info SnapshotInfo, next func() ([]byte, error)) error {
 // fillIn writes the snapshot of a directory that is being made from one, and the
 // term that its log goes on in.
 func fillIn(d *disk, dir *directory, c *Config, info SnapshotInfo, next func() ([]byte, error)) error {
-	snaps := &snapshots{disk: d, dir: dir.snapshotDir(), cluster: dir.Cluster}
+	snaps := newSnapshots(d, dir)
 	entry, term := max(info.Entry, 1), max(info.Term, 1)
 	sink, err := snaps.Create(raft.SnapshotVersionMax, entry, term, c.configuration(raft.ServerAddress(c.Member)), 1, nil)
 	if err != nil {

@@ -1,10 +1,17 @@
 package raftlog
 
 import (
+	"errors"
+	"io"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
 )
 
 // Connections can use up all the files that a process may open. That fails a snapshot,
@@ -35,4 +42,35 @@ func TestSnapshotWithTooManyOpenFiles(t *testing.T) {
 	if err := j.Snapshot(t.Context()); err != nil {
 		t.Errorf("a snapshot afterwards: %v", err)
 	}
+}
+
+// The log goes on when there are files again, and says what is wrong if there are none
+// for long.
+func TestSegmentWithTooManyOpenFiles(t *testing.T) {
+	var scarce atomic.Int64 // so many attempts fail yet
+	c := small(fastDir(t))
+	c.fault = func(op, _ string) error {
+		if (op == opAlloc || op == opOpen) && scarce.Load() > 0 {
+			scarce.Add(-1)
+			return syscall.EMFILE
+		}
+		return nil
+	}
+	j := mustBegin(t, c, &tape{})
+	defer mustClose(t, j)
+	scarce.Store(3)
+	if n, err := write(j, texts(80)); err != nil || scarce.Load() != 0 {
+		t.Errorf("%d lines: %v, %d failures are left", n, err, scarce.Load())
+	}
+}
+
+func TestNoOpenFilesForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk(logOf(io.Discard), 10*time.Second, nil)
+		defer d.running.rest()
+		err := d.do(opOpen, "file", func() error { return &os.PathError{Op: "open", Path: "file", Err: syscall.EMFILE} })
+		if !errors.Is(err, journal.ErrFatal) || !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "ulimit -n") {
+			t.Errorf("got %v", err)
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -127,7 +128,11 @@ func (segmentFiles) OpenReader(dir, name string) (types.ReadableFile, error) {
 // OpenWriter implements types.VFS.
 func (s segmentFiles) OpenWriter(dir, name string) (types.WritableFile, error) {
 	path := filepath.Join(dir, name)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	var f *os.File
+	err := s.disk.do(opOpen, path, func() (err error) {
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +181,8 @@ type store struct {
 	disk *disk
 	meta *metaFile
 	dir  string
+	// written, if set, is called with what is on the disk now.
+	written func([]*raft.Log)
 }
 
 // walStore is what store needs of raft-wal.

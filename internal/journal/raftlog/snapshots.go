@@ -34,6 +34,11 @@ type snapshots struct {
 	cluster string
 }
 
+// newSnapshots are those of a directory.
+func newSnapshots(d *disk, dir *directory) *snapshots {
+	return &snapshots{disk: d, dir: dir.snapshotDir(), cluster: dir.Cluster}
+}
+
 const (
 	snapshotMagic   = "LDLMSNAP"
 	snapshotVersion = 1
@@ -61,6 +66,9 @@ type snapshotPeer struct {
 	// Suffrage is as raft numbers it: 0 for those who vote.
 	Suffrage int `json:"suffrage"`
 }
+
+// name is that of the snapshot's file, without its suffix.
+func (m *snapshotMeta) name() string { return fmt.Sprintf("%020d-%020d", m.Index, m.Term) }
 
 func (m *snapshotMeta) setMembers(c raft.Configuration) {
 	for _, s := range c.Servers {
@@ -128,7 +136,7 @@ func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Co
 	if err != nil {
 		return nil, err
 	}
-	k := &sink{store: s, id: fmt.Sprintf("%020d-%020d", index, term)}
+	k := &sink{store: s, id: meta.name()}
 	path := filepath.Join(s.dir, k.id+snapshotSuffix)
 	k.path = path + temporarySuffix
 	err = s.attempt(opCreate, k.path, func() (err error) {
@@ -287,7 +295,7 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	}, f, nil
 }
 
-// examineSnapshots verifies the newest snapshot. It returns its path and meta, nil if
+// examine verifies the newest snapshot. It returns its path and meta, nil if
 // there is none.
 func (s *snapshots) examine(each func(chunk []byte) error) (string, *snapshotMeta, error) {
 	paths, err := s.list()
@@ -302,6 +310,12 @@ func (s *snapshots) examine(each func(chunk []byte) error) (string, *snapshotMet
 	meta, head, err := readSnapshotHead(f)
 	if err != nil {
 		return "", nil, damaged(paths[0], 0, "%v", err)
+	}
+	switch name := meta.name() + snapshotSuffix; {
+	case filepath.Base(paths[0]) != name:
+		return "", nil, damaged(paths[0], 0, "it is not the snapshot that its name says, but %s", name)
+	case meta.Cluster != s.cluster:
+		return "", nil, damaged(paths[0], 0, "it is a snapshot of cluster %s, and not of %s", meta.Cluster, s.cluster)
 	}
 	r, err := newStreamReader(f)
 	if err != nil {

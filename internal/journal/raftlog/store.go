@@ -86,7 +86,13 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	for i, l := range logs {
 		records[i] = encodeRecord(l)
 	}
-	return s.fatal(s.wal.StoreLogs(records))
+	if err := s.wal.StoreLogs(records); err != nil {
+		return s.fatal(err)
+	}
+	if s.written != nil {
+		s.written(logs)
+	}
+	return nil
 }
 
 // DeleteRange implements raft.LogStore.
