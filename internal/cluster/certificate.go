@@ -3,10 +3,12 @@ package cluster
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
 
 // Files are those that say who a member is, all in PEM: the authority that has
@@ -55,6 +57,32 @@ func (f *Files) read() (*tls.Certificate, *x509.CertPool, error) {
 		return nil, nil, fmt.Errorf("cluster_ca %s has no certificate in it", f.Authority)
 	}
 	return &pair, pool, nil
+}
+
+// Expires returns when the first of the certificates does that the member needs: its own, or the
+// newest of the authority; zero in plain text.
+func (f *Files) Expires() (time.Time, error) {
+	if !f.Given() {
+		return time.Time{}, nil
+	}
+	pair, _, err := f.read()
+	if err != nil {
+		return time.Time{}, err
+	}
+	text, err := os.ReadFile(f.Authority)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("cluster_ca: %w", err)
+	}
+	var authority time.Time
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil && c.NotAfter.After(authority) {
+			authority = c.NotAfter
+		}
+	}
+	if pair.Leaf.NotAfter.Before(authority) {
+		return pair.Leaf.NotAfter, nil
+	}
+	return authority, nil
 }
 
 // config is that of one connection, from either side. Names are compared in the hello,

@@ -193,6 +193,7 @@ func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.L
 		m.tasks.Go(m.join)
 	}
 	m.tasks.Go(func() { m.tellLeaders(tell) })
+	m.tasks.Go(m.watchCertificates)
 }
 
 // join joins the members, or tells them the present address of one that has.

@@ -40,7 +40,11 @@ func (s *Server) lead() error {
 	if leads, _ := s.node.Leading(); leads {
 		return nil
 	}
-	if l := s.sessions.Leader(); l.GetKnown() && !l.GetSelf() {
+	if s.members == nil {
+		return errNoLead
+	}
+	// A member stops to know a leader when it has not heard of it for a heartbeat.
+	if l, known := s.kept.Leader(); known && l.Member != s.members.config.Name {
 		return nil
 	}
 	return errNoLead
@@ -67,9 +71,14 @@ func (s *Server) watchReadiness() {
 	begun := s.node.Begun()
 	for {
 		_, changed := s.node.Leading()
+		var elsewhere <-chan struct{} // another member leads, or none
+		if s.members != nil {
+			elsewhere = s.kept.Changed()
+		}
 		s.grpc.SetReady(s.Readiness().Ready())
 		select {
 		case <-changed:
+		case <-elsewhere:
 		case <-begun:
 			begun = nil
 		case <-s.unready:

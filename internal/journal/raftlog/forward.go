@@ -129,10 +129,14 @@ func (s *sent) fail(reason error) {
 
 // runObserver follows who leads.
 func (j *Journal) runObserver() {
-	seen := make(chan raft.Observation, 16)
+	seen, missed := make(chan raft.Observation, 16), map[raft.ServerID]bool{}
 	o := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
-		_, is := o.Data.(raft.LeaderObservation)
-		return is
+		switch o.Data.(type) {
+		case raft.LeaderObservation, raft.FailedHeartbeatObservation, raft.ResumedHeartbeatObservation:
+			return true
+		default:
+			return false
+		}
 	})
 	j.raft.RegisterObserver(o)
 	defer j.raft.DeregisterObserver(o)
@@ -141,10 +145,30 @@ func (j *Journal) runObserver() {
 		address, member := j.raft.LeaderWithID()
 		j.noteLeader(Peer{Member: string(member), Address: string(address)})
 		select {
-		case <-seen:
+		case o := <-seen:
+			j.noteReach(missed, o.Data)
 		case <-j.stopped.Done():
 			return
 		}
+	}
+}
+
+// noteReach says once that a member cannot be reached by this one, which leads, and once
+// that it is reached again. missed are those that cannot.
+func (j *Journal) noteReach(missed map[raft.ServerID]bool, what any) {
+	switch o := what.(type) {
+	case raft.FailedHeartbeatObservation:
+		if !missed[o.PeerID] {
+			missed[o.PeerID] = true
+			j.log.WarnContext(j.stopped, "A member cannot be reached", "member", string(o.PeerID))
+		}
+	case raft.ResumedHeartbeatObservation:
+		if missed[o.PeerID] {
+			delete(missed, o.PeerID)
+			j.log.InfoContext(j.stopped, "A member is reached again", "member", string(o.PeerID))
+		}
+	case raft.LeaderObservation:
+		clear(missed) // whoever leads looks anew
 	}
 }
 
@@ -156,6 +180,13 @@ func (j *Journal) noteLeader(l Peer) {
 		j.leaderless = time.Now()
 	case l.Address != "":
 		j.leaderless = time.Time{}
+	}
+	switch {
+	case j.alone || j.leader == l:
+	case l.Member == "":
+		j.log.WarnContext(j.stopped, "No member is known to lead", "member", j.cfg.Member)
+	case l.Member != j.cfg.Member:
+		j.log.InfoContext(j.stopped, "Another member leads", "member", l.Member, "address", l.Address)
 	}
 	j.leader = l
 	j.tell()
@@ -332,7 +363,7 @@ func (j *Journal) Serve(ctx context.Context, question []byte) []byte {
 	case askPropose:
 		err = j.serveProposal(ctx, rest)
 	case askBarrier:
-		err = j.serveBarrier()
+		err = j.serveBarrier(ctx)
 	case askAdmit, askPromote, askRemove, askLead:
 		err = j.serveMembership(kind, rest)
 	default:
@@ -362,14 +393,26 @@ func (j *Journal) serveProposal(ctx context.Context, b []byte) error {
 
 // serveBarrier makes sure for another member that this one leads. Everything that was
 // acknowledged anywhere before is then applied here.
-func (j *Journal) serveBarrier() error {
-	j.mu.Lock()
-	term := j.term
-	j.mu.Unlock()
-	if term != 0 && (j.votesAlone() || j.verify(term)) {
+func (j *Journal) serveBarrier(ctx context.Context) error {
+	switch term := j.termLed(); {
+	case term == 0:
+		return refused(errNotLeader)
+	case j.votesAlone():
 		return nil
 	}
-	return refused(errNotLeader)
+	return j.here.share(ctx, func(context.Context) error {
+		if term := j.termLed(); term != 0 && j.verify(term) {
+			return nil
+		}
+		return refused(errNotLeader)
+	})
+}
+
+// termLed is the term of the established lead, 0 if there is none.
+func (j *Journal) termLed() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.term
 }
 
 // barrierAnywhere is a barrier of a member that has others.
@@ -378,8 +421,8 @@ func (j *Journal) barrierAnywhere(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return refused(context.Cause(ctx))
 		}
-		err := j.serveBarrier()
-		if err != nil {
+		err := j.serveBarrier(ctx)
+		if elsewhere(err) {
 			err = j.barrierThere(ctx)
 		}
 		j.mu.Lock()
@@ -400,10 +443,12 @@ func (j *Journal) barrierThere(ctx context.Context) error {
 	if !known || of.Member == j.cfg.Member {
 		return refused(errNoLeader)
 	}
-	index, err := j.ask(ctx, of, []byte{askBarrier})
-	if err != nil {
-		// Whether it arrived does not matter: asking again does no harm.
-		return refused(fmt.Errorf("%w: %s", errElsewhere, err.Error()))
-	}
-	return j.fsm.await(ctx, index)
+	return j.there.share(ctx, func(ctx context.Context) error {
+		index, err := j.ask(ctx, of, []byte{askBarrier})
+		if err != nil {
+			// Whether it arrived does not matter: asking again does no harm.
+			return refused(fmt.Errorf("%w: %s", errElsewhere, err.Error()))
+		}
+		return j.fsm.await(ctx, index)
+	})
 }

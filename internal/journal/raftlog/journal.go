@@ -28,6 +28,8 @@ type Journal struct {
 	fsm       *fsm
 	queue     *queue
 	sent      *sent
+	here      rounds      // of making sure that this member leads
+	there     rounds      // of asking the one that does
 	alone     bool        // there is no transport
 	running   atomic.Bool // raft is set
 

@@ -22,10 +22,27 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	level := slog.LevelDebug
 	text := bytes.TrimSpace(line)
 	if rest, ok := bytes.CutPrefix(text, []byte("[ERROR]")); ok {
-		level, text = slog.LevelWarn, rest // what matters of it is reported as an error where it is met
+		if text = rest; !unreached(text) {
+			level = slog.LevelWarn // what matters of it is reported as an error where it is met
+		}
 	} else if _, rest, ok := bytes.Cut(text, []byte("]")); ok {
 		text = rest
 	}
 	w.log.Log(context.Background(), level, "Raft reports", "line", string(bytes.TrimSpace(text)))
 	return len(line), nil
+}
+
+// unreached reports whether a line says that another member cannot be reached, which raft
+// says at every attempt. What matters of it is told once: see noteReach and noteLeader.
+func unreached(line []byte) bool {
+	for _, begin := range []string{
+		"failed to heartbeat to", "failed to appendEntries to", "failed to make requestVote RPC", "failed to make requestPreVote RPC",
+		"failed to contact", "failed to pipeline", "failed to send snapshot", "failed to install snapshot", "failed to make timeout now request",
+		"failed to accept connection", "failed to decode incoming command", "failed to flush response",
+	} {
+		if bytes.Contains(line, []byte(begin)) {
+			return true
+		}
+	}
+	return false
 }
