@@ -113,7 +113,7 @@ func idle(sizes Sizes) trial {
 		contenders: []contender{ldlmTrio().idle()},
 		rows: []row{
 			{what: what + "log entries of their own", metric: entries, of: nameThree, goal: goal{atMost, 0}},
-			{what: what + "log entries of the members", metric: beatEntries, of: nameThree},
+			{what: what + "log entries of the members", metric: memberEntries, of: nameThree},
 			{what: what + string(serverSeconds), metric: serverSeconds, of: nameThree},
 		},
 	}

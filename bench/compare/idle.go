@@ -24,7 +24,7 @@ const (
 const dialers = 64
 
 // idle counts what sessions that do nothing, each with a lock, cost the log: entries
-// that hold more than the members' own signs of life.
+// that hold more than what members do by themselves.
 func (k trioKind) idle() contender {
 	return contender{name: k.name, measure: func(ctx context.Context, l *lab) (_ figures, err error) {
 		t, err := l.startTrio(ctx, k)
@@ -61,8 +61,8 @@ func (k trioKind) idle() contender {
 		_ = closeAll(all)
 		all = nil
 		t.kill()
-		own, beats, err := countEntries(ctx, l, leader)
-		return figures{entries: float64(own), beatEntries: float64(beats), serverSeconds: (usedAll - used).Seconds()}, err
+		own, members, err := countEntries(ctx, l, leader)
+		return figures{entries: float64(own), memberEntries: float64(members), serverSeconds: (usedAll - used).Seconds()}, err
 	}}
 }
 
@@ -109,7 +109,7 @@ func (t *trio) open(ctx context.Context, sessions int) ([]load.Conn, error) {
 
 // countEntries counts the entries between the marks in the log of a member that has
 // ended: those of the members alone, and all others.
-func countEntries(ctx context.Context, l *lab, m *member) (own, beats int, err error) {
+func countEntries(ctx context.Context, l *lab, m *member) (own, members int, err error) {
 	out, err := run(ctx, l.ldlm, "dump", "--data-dir", m.dir, "-o", "json")
 	if err != nil {
 		return 0, 0, err
@@ -133,7 +133,7 @@ type dumped struct {
 
 // betweenMarks counts what is between the first mark's release and the last one's
 // acquire in a dump.
-func betweenMarks(dump string) (own, beats int, err error) {
+func betweenMarks(dump string) (own, members int, err error) {
 	begun := false
 	for line := range strings.Lines(dump) {
 		var d dumped
@@ -143,11 +143,11 @@ func betweenMarks(dump string) (own, beats int, err error) {
 		switch {
 		case d.Kind != "batches":
 		case d.acquires(markEnd) && begun:
-			return own, beats, nil
+			return own, members, nil
 		case d.releases(markBegin):
 			begun = true
-		case begun && d.beats():
-			beats++
+		case begun && d.ofMembers():
+			members++
 		case begun:
 			own++
 		}
@@ -175,10 +175,13 @@ func (d *dumped) releases(name string) bool {
 	return false
 }
 
-// beats reports whether an entry has signs of life of members and nothing else.
-func (d *dumped) beats() bool {
+// ofMembers reports whether an entry has what members do without any session and nothing
+// else: they give signs of life, and compare what they have.
+func (d *dumped) ofMembers() bool {
 	for i := range d.Commands {
-		if d.Commands[i].Command != "beat" {
+		switch d.Commands[i].Command {
+		case "beat", "mark", "join", "set_settings":
+		default:
 			return false
 		}
 	}

@@ -4,14 +4,15 @@ package compare
 
 import "testing"
 
-// Beats between the marks are the members' own, whatever else is there counts, and
-// what is outside does not.
+// Signs of life and comparisons between the marks are the members' own, whatever else is
+// there counts, and what is outside does not.
 func TestBetweenMarks(t *testing.T) {
 	const (
 		head    = `{"part":"identity","cluster":"c"}` + "\n"
 		open    = `{"part":"entry","kind":"batches","commands":[{"command":"open"}]}` + "\n"
 		begin   = `{"part":"entry","kind":"batches","commands":[{"command":"release","fields":{"name":"mark/begin"}}]}` + "\n"
 		beat    = `{"part":"entry","kind":"batches","commands":[{"command":"beat"},{"command":"beat"}]}` + "\n"
+		mark    = `{"part":"entry","kind":"batches","commands":[{"command":"mark"}]}` + "\n"
 		mixed   = `{"part":"entry","kind":"batches","commands":[{"command":"beat"},{"command":"detach"}]}` + "\n"
 		nothing = `{"part":"entry","kind":"batches","commands":[]}` + "\n"
 		barrier = `{"part":"entry","kind":"barrier"}` + "\n"
@@ -19,7 +20,7 @@ func TestBetweenMarks(t *testing.T) {
 	)
 	for dump, want := range map[string][2]int{
 		head + open + begin + end:                                          {0, 0},
-		head + begin + beat + beat + end + mixed:                           {0, 2},
+		head + begin + beat + mark + end + mixed:                           {0, 2},
 		begin + mixed + beat + nothing + open + barrier + end:              {3, 1},
 		beat + open + begin + barrier + end + nothing + `{"part":"state"}`: {0, 0},
 	} {

@@ -67,7 +67,7 @@ func (s *suite) report(m Machine) *Report {
 func metrics() []metric {
 	return []metric{
 		pairsPerSecond, serverMicros, halfMicros, p99Micros, mostToLeast, bytesPerLock, kbPerConnection, seconds, milliseconds, serverSeconds,
-		halfMillis, ninetyMillis, commandMillis, failures, entries, beatEntries,
+		halfMillis, ninetyMillis, commandMillis, failures, entries, memberEntries,
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	commandMillis   metric = "the command, ms"
 	failures        metric = "refused requests"
 	entries         metric = "log entries"
-	beatEntries     metric = "log entries of members alone"
+	memberEntries   metric = "log entries of members alone"
 )
 
 // Figures are what one measurement found.

@@ -58,7 +58,7 @@ func ldlmTrio() trioKind {
 func etcdTrio() trioKind {
 	return trioKind{
 		name: nameEtcd, start: startEtcdMember, ready: readyPrefix, leader: etcdLeader,
-		dial: func(ctx context.Context, addresses ...string) (load.Conn, error) { return etcd.Dial(ctx, addresses...) },
+		dial: etcd.Dial,
 		// What a member has passed on to a leader that is dead is answered after 7 s.
 		attempt: heartbeatMillis * time.Millisecond,
 	}
