@@ -173,9 +173,10 @@ func (ln *Listener) sort(c net.Conn) {
 }
 
 // tellOfRefusal logs why a TLS handshake has failed, for whoever looks for it.
-// Strangers can make many such lines, so they are for DEBUG alone.
+// Strangers can make many such lines, so they are for DEBUG alone. One that the end of
+// the listener has cut off has not failed.
 func (ln *Listener) tellOfRefusal(c net.Conn, err error) {
-	if t, ok := c.(*tls.Conn); ok && !t.ConnectionState().HandshakeComplete {
+	if t, ok := c.(*tls.Conn); ok && !t.ConnectionState().HandshakeComplete && !errors.Is(err, net.ErrClosed) {
 		ln.config.Logger.Debug("TLS handshake failed", "remote", c.RemoteAddr().String(), "err", err)
 	}
 }

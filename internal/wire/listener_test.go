@@ -190,7 +190,7 @@ func TestAFloodClosesTheOldest(t *testing.T) {
 		}
 		c.Close()
 		conns[3].Close()
-		// Whoever has spoken makes room.
+		synctest.Wait() // whoever has spoken makes room
 		conns = append(conns, p.dial())
 		synctest.Wait()
 		if took := ended(t, conns[2]); took != 10*time.Second {
