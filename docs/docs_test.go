@@ -10,18 +10,21 @@ package docs
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 )
 
-// patience is how long the shell may take with one document or recipe.
-const patience = 3 * time.Minute
+// patience is how long the shell may take with one document or recipe: much longer
+// than the slowest machine needs to build everything.
+const patience = 20 * time.Minute
 
 // The addresses in the documents. The tests use free ports.
 const (
@@ -251,10 +254,16 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress is one that nobody listens on, and that stays so: its host is one of the
+// many of loopback that others do not happen to use as well. Other systems than Linux
+// have one alone.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), 1+rand.IntN(254), 1+rand.IntN(254))
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
