@@ -70,7 +70,11 @@ func startThree(t *testing.T) []*member {
 		all = append(all, startMember(t, name, ports[name], func(c *server.Members) { c.First = first }))
 	}
 	for _, m := range all {
-		<-m.Node().Begun()
+		select {
+		case <-m.Node().Begun():
+		case <-m.Failed():
+			t.Fatalf("member %s: %v", m.name, m.Err())
+		}
 	}
 	return all
 }
