@@ -171,8 +171,8 @@ var table = []row{
 	{
 		pkg:     "internal/wire",
 		own:     []string{"api/v2"},
-		modules: []string{protobuf},
-		why:     "frames on a connection, both ends: the client compiles it too",
+		modules: []string{protobuf, sys},
+		why:     "frames on a connection, both ends, and how to wait for many: the client compiles it too",
 	},
 	{
 		pkg:    "internal/sessionapi",

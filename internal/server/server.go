@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -147,6 +148,7 @@ func Start(c Config) (*Server, error) {
 	sessions := sessionapi.New(sessionapi.Config{
 		Logger: c.Logger, Node: belowSessions{n}, Gate: c.Gate, Version: c.Version,
 		Immediate: kept == nil, // the journal in memory waits for nothing
+		Pollers:   max(1, runtime.GOMAXPROCS(0)/2), Spin: runtime.GOMAXPROCS(0) > 1,
 	})
 	s := &Server{
 		addr: c.Listener.Addr(), node: n, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),

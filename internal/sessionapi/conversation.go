@@ -46,8 +46,9 @@ type conversation struct {
 	pass      *auth.Pass
 	leavePass func()
 
-	// Owned by the goroutine that reads.
-	frame ldlmv2.ClientFrame
+	// Owned by the goroutine that reads. A conversation that has a desk has neither
+	// while it has no turn there.
+	frame *ldlmv2.ClientFrame
 	batch *batch
 	// closing: the client has asked for the end of its session.
 	closing bool
@@ -75,35 +76,37 @@ func (t turn) giveBack() { <-t }
 
 func newConversation(s *Server, carrier Carrier) *conversation {
 	c := &conversation{
-		server: s, carrier: carrier, batch: &batch{}, turn: newTurn(),
+		server: s, carrier: carrier, frame: new(ldlmv2.ClientFrame), batch: &batch{}, turn: newTurn(),
 		log: s.log.With("remote", carrier.Remote(), "transport", carrier.Transport()),
 	}
 	c.takeNotice, c.late.attend = c.add, c.attend
 	return c
 }
 
-// hold holds the conversation until the connection has ended.
-func (c *conversation) hold(ctx context.Context) error {
+// open has the client say hello. An error means that there is no session; then the
+// connection has had its last words.
+func (c *conversation) open(ctx context.Context) error {
 	status, err := c.greet(ctx)
-	if c.link == nil {
-		c.log.Debug("no session", "error", err)
-		if status != nil {
-			c.end(status)
-			c.outlast()
-		}
-		return err
+	if c.link != nil {
+		return nil
 	}
+	c.log.Debug("no session", "error", err)
+	if status != nil {
+		c.end(status)
+		c.outlast()
+	}
+	return err
+}
+
+// hold holds a conversation that is open until the connection has ended.
+func (c *conversation) hold(ctx context.Context) error {
 	defer c.server.leave(c)
 	ctx, cancel := context.WithCancel(ctx)
 	c.link.Notify(c.late.rouse)
 	c.late.start()
 	c.life.watch(c.look)
-	err = c.listen(ctx)
-
-	// The end is reported before anything is waited for.
-	c.life.end()
-	c.late.end()
-	c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
+	err := c.listen(ctx)
+	c.report()
 	cancel()
 	if !c.over.Load() {
 		c.carrier.Close()
@@ -117,13 +120,20 @@ func (c *conversation) hold(ctx context.Context) error {
 	return err
 }
 
+// report reports the end of the connection, before anything is waited for.
+func (c *conversation) report() {
+	c.life.end()
+	c.late.end()
+	c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
+}
+
 // detach reports the end of the connection to the node.
 func (c *conversation) detach(byClient bool) { c.link.Detach(c.life.leave(), byClient) }
 
 // outlast reads and forgets what the client still sends after the last words,
 // so that it gets to read them; the carrier sees to it that this has an end.
 func (c *conversation) outlast() {
-	for c.over.Load() && c.carrier.Receive(&c.frame) == nil {
+	for c.over.Load() && c.carrier.Receive(c.frame) == nil {
 	}
 }
 
@@ -131,27 +141,41 @@ func (c *conversation) outlast() {
 // to. What is read without waiting goes to the node together.
 func (c *conversation) listen(ctx context.Context) error {
 	for {
-		s := c.read(ctx)
-		wire.ForgetClient(&c.frame)
-		if s != nil {
-			c.detach(false)
-			c.end(s)
-			return errorOf(s)
+		if err := c.take(ctx); err != nil {
+			return err
 		}
 		if !c.carrier.Buffered() || c.batch.full() {
 			c.carryOut(ctx)
 		}
-		err := c.carrier.Receive(&c.frame)
+		err := c.carrier.Receive(c.frame)
 		switch {
 		case c.over.Load():
 			return errEnded
 		case err != nil:
-			c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
-			if s := statusOfReceive(err); s != nil {
-				c.end(s)
-			}
+			c.failed(err)
 			return err
 		}
+	}
+}
+
+// take takes in the frame at hand. An error ends the connection.
+func (c *conversation) take(ctx context.Context) error {
+	s := c.read(ctx)
+	wire.ForgetClient(c.frame)
+	if s == nil {
+		return nil
+	}
+	c.detach(false)
+	c.end(s)
+	return errorOf(s)
+}
+
+// failed reports that reading has failed, to the node and, if it was the client's
+// mistake, to the client.
+func (c *conversation) failed(err error) {
+	c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
+	if s := statusOfReceive(err); s != nil {
+		c.end(s)
 	}
 }
 
@@ -159,7 +183,7 @@ var errEnded = errors.New("the conversation was ended from this side")
 
 // read takes in what the frame at hand asks. A status ends the connection.
 func (c *conversation) read(ctx context.Context) *ldlmv2.Status {
-	f := &c.frame
+	f := c.frame
 	switch {
 	case c.closing:
 		return nil // nothing follows the end; who has said so need not be told

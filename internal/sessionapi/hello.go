@@ -50,7 +50,7 @@ func (c *conversation) awaitHello() error {
 	defer heard()
 	c.carrier.LimitReceive(maxHelloBytes)
 	t := time.AfterFunc(c.server.config.HelloWithin, c.carrier.Close)
-	err := c.carrier.Receive(&c.frame)
+	err := c.carrier.Receive(c.frame)
 	if !t.Stop() {
 		err = errNoHello
 	}
@@ -76,7 +76,6 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	}
 	ctx, cancel := context.WithTimeout(ctx, attachPatience)
 	defer cancel()
-	defer context.AfterFunc(c.server.ending, cancel)() //nolint:contextcheck // this one is of the server
 	link, o, err := c.askForLink(ctx, h)
 	if err != nil {
 		s := statusOfError(err)

@@ -10,6 +10,8 @@ type late struct {
 	mu sync.Mutex // guards what follows; held for a few assignments
 	// ready: it may run. Before that it is only noted that it is to.
 	ready, over bool
+	// instead, if set, is called to have attend called, and there is no goroutine.
+	instead func()
 	// running says that the goroutine lives, again that it must not end yet.
 	running, again bool
 	work           sync.WaitGroup
@@ -21,6 +23,8 @@ func (l *late) rouse() {
 	defer l.mu.Unlock()
 	switch {
 	case l.over:
+	case l.instead != nil:
+		l.instead()
 	case l.running, !l.ready:
 		l.again = true
 	default:
@@ -51,6 +55,18 @@ func (l *late) start() {
 	if l.again {
 		l.again, l.running = false, true
 		l.work.Go(l.run)
+	}
+}
+
+// startElsewhere is start where somebody else calls attend, soon after f is called.
+// It does not wait, with mutexes held.
+func (l *late) startElsewhere(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ready, l.instead = true, f
+	if l.again {
+		l.again = false
+		f()
 	}
 }
 

@@ -59,6 +59,9 @@ func graceOf(ttl time.Duration) time.Duration { return min(ttl/8, mostGrace) }
 func (l *life) watch(look func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
 	l.armedAt = clock.Now()
 	l.timer = time.AfterFunc(l.armed, func() {
 		if l.startLook() {

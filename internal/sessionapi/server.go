@@ -33,6 +33,13 @@ type Config struct {
 	// goroutine that reads a connection submits by itself. Otherwise it goes on
 	// reading meanwhile, so that keep-alives are answered.
 	Immediate bool
+	// Pollers is how many goroutines serve the plain connections, many each. It needs
+	// Immediate, for whoever submits there must not wait; without it, where the system has no way
+	// to wait for many connections at once, and for encrypted ones, each connection
+	// has a goroutine of its own. Default 0.
+	Pollers int
+	// Spin lets them look for more for a moment before they sleep; see wire.NewPoller.
+	Spin bool
 	// MaxSlots and MaxWaitingSlots are told to clients: the limits that the
 	// table has on slots and on waiting requests of a session. Defaults: the table's.
 	MaxSlots, MaxWaitingSlots int
@@ -55,6 +62,9 @@ type Server struct {
 	serving sync.WaitGroup
 	ending  context.Context
 	endAll  context.CancelFunc
+	desks   []*desk // constant
+	// seated counts, to take desks in turn.
+	seated atomic.Uint64
 
 	mu sync.Mutex // guards what follows; nothing waits under it
 	// talking are the conversations that have a session; silent the carriers
@@ -95,6 +105,7 @@ func New(config Config) *Server {
 		talking: map[attachment]*conversation{},
 	}
 	s.ending, s.endAll = context.WithCancel(context.Background())
+	s.desks = newDesks(&config)
 	return s
 }
 
@@ -111,7 +122,32 @@ func (s *Server) Serve(ctx context.Context, carrier Carrier) error {
 	defer s.serving.Done()
 	stop := context.AfterFunc(ctx, carrier.Close)
 	defer stop()
-	return newConversation(s, carrier).hold(ctx)
+	c := newConversation(s, carrier)
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	return c.hold(ctx)
+}
+
+// servePlain is Serve for a straight connection, until that is over, or has a desk.
+// It owns one of serving.
+func (s *Server) servePlain(ctx context.Context, conn *wire.Conn) {
+	carrier := Plain(conn)
+	stop := context.AfterFunc(ctx, carrier.Close)
+	c := newConversation(s, carrier)
+	over := func() {
+		carrier.Close()
+		stop()
+		s.serving.Done()
+	}
+	err := c.open(ctx)
+	if err == nil && s.seat(ctx, c, conn, over) {
+		return
+	}
+	if err == nil {
+		_ = c.hold(ctx) // logged where it is known whose it was
+	}
+	over()
 }
 
 // begin counts a goroutine in that Close waits for.
@@ -132,7 +168,8 @@ type Listener interface {
 }
 
 // ServeListener serves the connections that come from l, each in a goroutine of
-// its own, until l is closed; then it returns nil.
+// its own, at least until its client has said hello, until l is closed; then it
+// returns nil.
 func (s *Server) ServeListener(ctx context.Context, l Listener) error {
 	for {
 		c, err := l.Accept()
@@ -146,10 +183,7 @@ func (s *Server) ServeListener(ctx context.Context, l Listener) error {
 			_ = c.Close()
 			return nil
 		}
-		go func() {
-			defer s.serving.Done()
-			_ = s.Serve(ctx, Plain(c)) // logged where it is known whose it was
-		}()
+		go s.servePlain(ctx, c)
 	}
 }
 
@@ -193,6 +227,9 @@ func (s *Server) Close() {
 		c.Close()
 	}
 	s.serving.Wait()
+	for _, d := range s.desks {
+		d.poller.Close()
+	}
 }
 
 // greet notes a carrier that nobody has said hello on. If there are too many,

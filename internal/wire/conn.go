@@ -21,6 +21,9 @@ type Conn struct {
 	// this side has said its last words.
 	ended    atomic.Int32
 	finished atomic.Bool
+	// closed: Close was called. polled is set once a [Poller] serves it.
+	closed atomic.Bool
+	polled atomic.Pointer[polled]
 
 	writeTimeout time.Duration
 
@@ -34,6 +37,8 @@ type Conn struct {
 	// broken is the error of a write: part of a frame may be out, so nothing
 	// may follow.
 	broken error
+	// farewell is how long reading goes on after Finish.
+	farewell time.Duration
 }
 
 // turn is a mutex that may be held for long: whoever waits for it waits on a
@@ -162,12 +167,17 @@ func (c *Conn) write(b []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	c.armWrite()
-	if _, err := c.conn.Write(b); err != nil {
-		c.broken = c.note(err)
-		return c.broken
+	var err error
+	if p := c.polled.Load(); p != nil {
+		err = p.write(b)
+	} else {
+		c.armWrite()
+		_, err = c.conn.Write(b)
 	}
-	return nil
+	if err != nil {
+		c.broken = c.note(err)
+	}
+	return c.broken
 }
 
 // armWrite sees to it that a write deadline of at least writeTimeout is set. It
@@ -197,6 +207,11 @@ func (c *Conn) PeerEnded() bool { return c.ended.Load() == peer }
 // Close ends the connection. Whatever waits in reading or writing returns.
 func (c *Conn) Close() error {
 	c.ended.CompareAndSwap(nobody, us)
+	c.closed.Store(true)
+	if p := c.polled.Load(); p != nil {
+		p.close()
+		return nil
+	}
 	return c.conn.Close()
 }
 
@@ -212,6 +227,11 @@ func (c *Conn) Finish(patience time.Duration) error {
 	defer c.turn.giveBack()
 	if c.broken == nil {
 		c.broken = net.ErrClosed
+	}
+	if p := c.polled.Load(); p != nil {
+		c.farewell = patience
+		p.finish()
+		return nil
 	}
 	half, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
