@@ -33,14 +33,19 @@ func Dump(dir string, tell func(Part) error) error {
 }
 
 // Save writes a snapshot of the data directory of a server that does not run: of
-// all that is in it, the log included.
-func Save(dir string, w io.Writer) error {
+// all that is in it, the log included. It returns the names of the members that the
+// directory knows of: if they are several, the end of the log may be what a majority
+// never took, and was acknowledged to nobody.
+func Save(dir string, w io.Writer) (members []string, err error) {
 	r := &reading{tell: func(Part) error { return nil }}
 	if err := r.read(dir); err != nil {
-		return err
+		return nil, err
+	}
+	for _, m := range r.info.Members {
+		members = append(members, m.Member)
 	}
 	r.info.Created = time.Now().UTC().Truncate(time.Second)
-	return raftlog.WriteSnapshot(w, r.info, chunksOf(r.table))
+	return members, raftlog.WriteSnapshot(w, r.info, chunksOf(r.table))
 }
 
 // reading goes through a directory and carries out its log.
@@ -100,6 +105,9 @@ func (r *reading) entry(e raftlog.Entry) error {
 		return nil
 	}
 	r.info.Entry, r.info.Term = e.Index, e.Term
+	if len(e.Members) > 0 {
+		r.info.Members = e.Members
+	}
 	if e.Kind == batchesKind {
 		r.info.Applied++
 		r.table.Apply(entry)

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/ldlm-io/ldlm/internal/archive"
+	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog/raftlogtest"
 )
 
 // A dump has everything but what would let others in.
@@ -90,8 +92,25 @@ func TestDumpRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		if saved := archive.Save(dir, &diary{}); saved == nil {
+		if _, saved := archive.Save(dir, &diary{}); saved == nil {
 			t.Errorf("%s: it was saved", dir)
+		}
+	}
+}
+
+// Who saves the directory of one of several members is told of whom it knows.
+func TestSaveKnowsTheMembers(t *testing.T) {
+	several := filepath.Join(t.TempDir(), "several")
+	c := raftlogtest.New(t).Config(raftlog.Config{Dir: several, Member: "a"}, "a", "b", "c")
+	j, err := raftlog.Open(c, struct{ journal.Machine }{}) // which is asked nothing: nobody leads
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = j.Close() // nothing was written that matters
+	for dir, want := range map[string]string{filled(t): "local", several: "a b c"} {
+		members, err := archive.Save(dir, &diary{})
+		if got := strings.Join(members, " "); err != nil || got != want {
+			t.Errorf("members %q: %v, want %q", got, err, want)
 		}
 	}
 }

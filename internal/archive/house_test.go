@@ -81,7 +81,7 @@ func filled(t *testing.T) string {
 func saved(t *testing.T, dir string) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := archive.Save(dir, &b); err != nil {
+	if _, err := archive.Save(dir, &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -65,7 +65,7 @@ func readDirectory(dir string) (*archive.Snapshot, error) {
 	r, w := io.Pipe()
 	saved := make(chan error, 1)
 	go func() {
-		err := archive.Save(dir, w)
+		_, err := archive.Save(dir, w)
 		_ = w.CloseWithError(err) // it has none of its own
 		saved <- err
 	}()

@@ -32,7 +32,8 @@ func newSnapshotSave(p *Process) *cobra.Command {
 		Long: "Saves a snapshot of locks, queues and sessions while the server goes on. FILE may be -\n" +
 			"for stdout. A file is written under another name first, and is there as a whole or not\n" +
 			"at all; one that is there already is only replaced with --force.\n\n" +
-			"With --data-dir it reads the directory of a server that does not run, and asks nobody.\n\n" +
+			"With --data-dir it reads the directory of a server that does not run, and asks nobody. Of\n" +
+			"one of several members it may have what a majority never took, and lack what it did.\n\n" +
 			"A snapshot has the keys of all holds: whoever can read it can release every lock.",
 		Example: "  ldlm snapshot save /backup/ldlm-$(date +%F).snap\n" +
 			"  ldlm snapshot save - | ssh backup 'cat >ldlm.snap'\n" +
@@ -82,7 +83,11 @@ func (s *snapshotSave) write(ctx context.Context, out io.Writer) error {
 	if s.dataDir == "" {
 		return s.connected(ctx, func(ctx context.Context, c *ldlm.Client) error { return c.Admin().SaveSnapshot(ctx, out) })
 	}
-	err := archive.Save(s.dataDir, out)
+	members, err := archive.Save(s.dataDir, out)
+	if err == nil && len(members) > 1 {
+		s.note("the directory is that of one of %d members: the newest of what it has may never have been taken by\n"+
+			"a majority, and what the others have may be newer; if a majority runs, save from it, without --data-dir", len(members))
+	}
 	if errors.Is(err, archive.ErrInUse) {
 		err = fmt.Errorf("%w\nThe server runs: ask it, without --data-dir", err)
 	}

@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/journal"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog/raftlogtest"
 )
 
 // A snapshot of a running server and one of its directory afterwards are restored
@@ -135,5 +138,21 @@ func TestBytesText(t *testing.T) {
 		if got := bytesText(n); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
+	}
+}
+
+// One of several members may have what a majority never took: who saves its directory
+// is told so.
+func TestSnapshotOfOneOfSeveral(t *testing.T) {
+	dir := shortDir(t)
+	data, file := filepath.Join(dir, "data"), filepath.Join(dir, "a.snap")
+	c := raftlogtest.New(t).Config(raftlog.Config{Dir: data, Member: "a"}, "a", "b", "c")
+	j, err := raftlog.Open(c, struct{ journal.Machine }{}) // which is asked nothing: nobody leads
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = j.Close() // nothing was written that matters
+	if got := call(t, Ldlm, nil, "snapshot", "save", "--data-dir", data, file); got.code != 0 || !strings.Contains(got.stderr, "one of 3 members") {
+		t.Errorf("got %+v", got)
 	}
 }
