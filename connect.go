@@ -114,26 +114,17 @@ func (s *session) attempt(a address) error {
 	}
 	select {
 	case <-l.standing:
-		return nil
 	case <-l.down:
 		err = l.err
 	case <-ctx.Done():
-		err = context.Cause(ctx)
 		s.abandon(l)
+		err = context.Cause(ctx)
 	}
-	if l.stood() {
-		return nil // it may have failed again since; then that is seen to elsewhere
-	}
-	return err
-}
-
-// stood reports whether the session ever stood on the link.
-func (l *link) stood() bool {
 	select {
-	case <-l.standing:
-		return true
+	case <-l.standing: // what has become of it since then is looked after elsewhere
+		return nil
 	default:
-		return false
+		return err
 	}
 }
 
