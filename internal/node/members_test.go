@@ -448,6 +448,29 @@ func TestMemberCutOff(t *testing.T) {
 	})
 }
 
+// A member that stood still confirms nothing, also before it has looked at its own lease:
+// the others may have given its sessions up.
+func TestOverdueConfirmation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openTrio(t)
+		defer w.close()
+		n := w.nodes["a"]
+		l, o, err := n.Attach(t.Context(), &lock.Open{Secret: lock.SecretHash{1}})
+		if err != nil || o.Code != lock.OK {
+			t.Fatalf("%v, %v", o.Code, err)
+		}
+		if _, ok := l.Confirm(); !ok {
+			t.Fatal("a member that the others hear confirms nothing")
+		}
+		n.mu.Lock()
+		n.lease.length = 0 // as if it had stood still since the newest beat
+		n.mu.Unlock()
+		if valid, ok := l.Confirm(); ok {
+			t.Errorf("confirmed for %v", valid)
+		}
+	})
+}
+
 // A member that stood still learns of a grant when it may be somebody else's already: it
 // ends the connection instead of telling the client.
 func TestOverdueGrant(t *testing.T) {

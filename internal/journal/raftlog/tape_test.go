@@ -28,7 +28,16 @@ type tape struct {
 	now   int64
 	last  journal.Entry
 	leads int
-	given int64 // time handed out by Stamp and not given back
+	given int64         // time handed out by Stamp and not given back
+	gate  chan struct{} // not nil: Apply waits until it is closed
+}
+
+// shut lets Apply wait until the gate that it returns is closed.
+func (t *tape) shut() chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gate = make(chan struct{})
+	return t.gate
 }
 
 func (t *tape) StartClock() {
@@ -51,6 +60,12 @@ func (t *tape) Unstamp(us int64) {
 }
 
 func (t *tape) Apply(e journal.Entry) {
+	t.mu.Lock()
+	gate := t.gate
+	t.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e.Term == e.StampTerm {
