@@ -1,0 +1,55 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/lock"
+)
+
+// A member may answer for its clients from when it sent the beat that the table took, for
+// the lease less the margin for clocks, however late it learns of that.
+func TestLeaseCountsFromTheSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const length = 7 * 3600 * lock.Second // so long that what the test takes is nothing beside it
+		var l memberLease
+		if l.left() > 0 {
+			t.Error("a member that was never heard may answer")
+		}
+		l.sendNow(1)
+		<-time.After(2 * time.Hour)
+		l.sendNow(2)
+		<-time.After(time.Hour)
+		l.taken(1, length)
+		// 7 h less the margin of 12 percent, and 3 h since the beat.
+		if got, want := l.left(), 6*time.Hour+15*time.Minute-3*time.Hour; got != want {
+			t.Errorf("left are %v, want %v", got, want)
+		}
+		l.taken(2, length)
+		if got, want := l.left(), 6*time.Hour+15*time.Minute-time.Hour; got != want {
+			t.Errorf("by the newer beat left are %v, want %v", got, want)
+		}
+	})
+}
+
+// An older beat that is confirmed later, and one that nobody sent, make a lease no longer
+// and no shorter.
+func TestLeaseByOtherBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const length = 7 * 3600 * lock.Second // so long that what the test takes is nothing beside it
+		var l memberLease
+		l.sendNow(1)
+		<-time.After(time.Hour)
+		l.sendNow(2)
+		l.taken(2, length)
+		<-time.After(time.Hour)
+		want := 5*time.Hour + 15*time.Minute
+		l.taken(1, length)
+		l.taken(3, length)
+		l.taken(2, length) // a copy
+		if got := l.left(); got != want {
+			t.Errorf("left are %v, want %v", got, want)
+		}
+	})
+}
