@@ -108,7 +108,7 @@ func (g *Gate) Deny(d *Deed) *DeniedError {
 	g.audit.Deny(audit.Actor{Name: p.Name, Via: d.Via, Remote: d.Remote}, d.Lock, e.text)
 	if suppressed, ok := g.told.admit(time.Now()); ok {
 		g.log.Warn("A client wanted what it may not do", withSuppressed(suppressed,
-			"principal", p.Name, "role", p.Role.String(), "what", d.What, "lock", d.Lock, "client_addr", d.Remote, "transport", d.Via)...)
+			"principal", p.Name, "role", p.Role.String(), "what", d.What, "client_addr", d.Remote, "transport", d.Via)...)
 	}
 	return e
 }

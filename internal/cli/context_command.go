@@ -59,7 +59,7 @@ func contextsView(all *contexts) view {
 		names: all.names(),
 		lines: func(wide, color bool) []string {
 			t := &table{}
-			heads := []string{"CURRENT", "NAME", "ADDRESS", "ENCRYPTED", "SECRET FILE"}
+			heads := []string{"CURRENT", "NAME", "ADDRESS", "ENCRYPTED", "PASSWORD FILE"}
 			if wide {
 				heads = append(heads, "AUTHORITIES", "CERTIFICATE")
 			}

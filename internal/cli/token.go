@@ -77,7 +77,11 @@ func (f *tokenFlags) create(p *Process, c *cobra.Command) error {
 	f.account.Principal.Role, _ = auth.RoleOf(f.role)
 	f.account.Tokens = []auth.TokenHash{hash}
 	line := tokens.Line(&f.account)
-	if err := tokens.CheckLine(line); err != nil {
+	err := tokens.Check(&f.account)
+	if err == nil {
+		err = tokens.CheckLine(line)
+	}
+	if err != nil {
 		return misused(c, fmt.Errorf("%w; see --help", err))
 	}
 	if f.file != "" {
@@ -88,6 +92,6 @@ func (f *tokenFlags) create(p *Process, c *cobra.Command) error {
 	} else {
 		fmt.Fprintf(p.Stderr, "ldlm: add this line to the tokens file of the server, and the token below goes to the client:\n%s\n", line)
 	}
-	_, err := fmt.Fprintln(p.Stdout, token)
+	_, err = fmt.Fprintln(p.Stdout, token)
 	return err
 }

@@ -234,11 +234,14 @@ func setLimit(to any, value string) error {
 
 // Check refuses an account that makes no sense as a whole.
 func Check(a *auth.Account) error {
+	l := &a.Principal.Limits
 	switch {
 	case a.Principal.Name == "":
 		return errors.New("name is missing")
 	case a.Principal.Role == 0:
 		return fmt.Errorf("role is missing; it is one of %s", strings.Join(auth.Roles(), ", "))
+	case min(int64(min(l.Sessions, l.Locks, l.Waiters, l.Connections)), l.Bytes) < 0:
+		return errors.New("a limit is a number of 1 or more; leave it out for no limit")
 	case len(a.Tokens)+len(a.Certificates) == 0:
 		return errors.New("there is neither sha256 nor certificate, so nobody could come in by it")
 	case a.Principal.Role == auth.Admin && len(a.Principal.Prefixes) > 0:

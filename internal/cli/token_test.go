@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+)
+
+func TestTokenCreate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	r := call(t, Ldlm, nil, "token", "create", "--name", "web", "--prefix", "web/", "--prefix", "to do", "--max-locks", "7", "--file", file)
+	if r.code != 0 || !regexp.MustCompile(`^ldlm_[A-Za-z0-9_-]{43}\n$`).MatchString(r.stdout) || !strings.Contains(r.stderr, "web was added to "+file) {
+		t.Errorf("%+v", r)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^name=web role=client sha256=[0-9a-f]{64} prefix=web/ prefix="to do" max_locks=7$`).Match(text) {
+		t.Errorf("%s", text)
+	}
+	if strings.Contains(string(text), strings.TrimSpace(r.stdout)) || strings.Contains(r.stderr, strings.TrimSpace(r.stdout)) {
+		t.Error("the token is somewhere else than on stdout")
+	}
+	for want, args := range map[string][]string{
+		"web is there in line 2 already": {"--name", "web", "--file", file},
+		"name is missing":                {"--file", file},
+		"a name has 1 to 63":             {"--name", "a b"},
+		"an admin may do everything":     {"--name", "a", "--role", "admin", "--prefix", "x"},
+		"want client, read or admin":     {"--name", "a", "--role", "root"},
+		"a number of 1 or more":          {"--name", "a", "--max-locks", "-1"},
+	} {
+		r := call(t, Ldlm, nil, append([]string{"token", "create"}, args...)...)
+		if r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, want) {
+			t.Errorf("%v: %+v, want %q", args, r, want)
+		}
+	}
+	if r := call(t, Ldlm, nil, "token", "create", "--name", "ops", "--role", "admin"); r.code != 0 || !strings.Contains(r.stderr, "name=ops role=admin sha256=") {
+		t.Errorf("without a file: %+v", r)
+	}
+}
+
+// A file that is broken changes nothing; one that has no line of a token any more
+// shuts it out; and no token is in the log.
+func TestReloadTokens(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	create := func(name string) (token string) {
+		r := call(t, Ldlm, nil, "token", "create", "--name", name, "--file", file)
+		if r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		return strings.TrimSpace(r.stdout)
+	}
+	web := create("web")
+	r := startPlain(t, nil, "-l", "127.0.0.1:0", "--tokens_file", file, "--ipc_socket_file", "", "-v", "debug")
+	client, _ := dialV1(t, r.address(t))
+	try := func(token string) codes.Code {
+		ctx := metadata.AppendToOutgoingContext(context.WithoutCancel(t.Context()), "authorization", token)
+		_, err := client.TryLock(ctx, &ldlmv1.TryLockRequest{Name: "a"})
+		return status.Code(err)
+	}
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := try(web); got != codes.OK {
+		t.Errorf("a good token: %v", got)
+	}
+	overwrite(t, file, string(good)+"name=other rol=client\n")
+	r.hangups <- syscall.SIGHUP
+	if line := r.stderr.await(t, "The configuration cannot be read again"); !strings.Contains(line, ":3: ") || !strings.Contains(line, "did you mean role?") {
+		t.Errorf("a broken file: %s", line)
+	}
+	if got := try(web); got != codes.OK {
+		t.Errorf("after a broken file: %v", got)
+	}
+	overwrite(t, file, "# nobody\n")
+	ops := create("ops")
+	r.hangups <- syscall.SIGHUP
+	if line := r.stderr.await(t, "The configuration was read again"); !strings.Contains(line, `"revoked":1`) {
+		t.Errorf("a token taken out: %s", line)
+	}
+	client, _ = dialV1(t, r.address(t)) // the other connection is closed, sooner or later
+	if got := try(web); got != codes.Unauthenticated {
+		t.Errorf("a revoked token: %v", got)
+	}
+	if got := try(ops); got != codes.OK {
+		t.Errorf("a new token: %v", got)
+	}
+	for _, secret := range []string{web, ops, web[5:], ops[5:]} {
+		if strings.Contains(r.stderr.String(), secret) {
+			t.Errorf("the log has a token:\n%s", r.stderr)
+		}
+	}
+}
