@@ -188,6 +188,8 @@ type Forced struct {
 	MayBelieve time.Duration
 	// Ended says that the hold has ended already; not so with [Gently].
 	Ended bool
+	// Recorded says that the server writes it into its audit log.
+	Recorded bool
 }
 
 // ForceRelease ends the hold that name and token say, against its holder's
@@ -206,7 +208,7 @@ func (a *Admin) ForceRelease(ctx context.Context, name string, token uint64, rea
 		answer, err = stub.ForceRelease(ctx, request)
 		return err
 	})
-	return Forced{MayBelieve: fromMicros(answer.GetMayBelieveUs()), Ended: answer.GetEnded()}, err
+	return Forced{MayBelieve: fromMicros(answer.GetMayBelieveUs()), Ended: answer.GetEnded(), Recorded: answer.GetRecorded()}, err
 }
 
 // KillSession ends a session with everything that it holds and waits for,
@@ -218,7 +220,7 @@ func (a *Admin) KillSession(ctx context.Context, number uint64, reason string) (
 		answer, err = stub.KillSession(ctx, &ldlmv2.KillSessionRequest{Session: number, Reason: reason})
 		return err
 	})
-	return Forced{MayBelieve: fromMicros(answer.GetMayBelieveUs()), Ended: err == nil}, err
+	return Forced{MayBelieve: fromMicros(answer.GetMayBelieveUs()), Ended: err == nil, Recorded: answer.GetRecorded()}, err
 }
 
 // Resize changes the size of a lock. Holds stay, even if there are more of them

@@ -5604,7 +5604,9 @@ type ForceReleaseResponse struct {
 	// How long the holder may still believe that it holds the lock.
 	MayBelieveUs int64 `protobuf:"varint,1,opt,name=may_believe_us,json=mayBelieveUs,proto3" json:"may_believe_us,omitempty"`
 	// Whether the hold has ended already.
-	Ended         bool `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	Ended bool `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Whether the server writes it into its audit log.
+	Recorded      bool `protobuf:"varint,3,opt,name=recorded,proto3" json:"recorded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5649,6 +5651,13 @@ func (x *ForceReleaseResponse) GetMayBelieveUs() int64 {
 func (x *ForceReleaseResponse) GetEnded() bool {
 	if x != nil {
 		return x.Ended
+	}
+	return false
+}
+
+func (x *ForceReleaseResponse) GetRecorded() bool {
+	if x != nil {
+		return x.Recorded
 	}
 	return false
 }
@@ -5712,7 +5721,9 @@ func (x *KillSessionRequest) GetReason() string {
 type KillSessionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long the client may still believe that it holds its locks.
-	MayBelieveUs  int64 `protobuf:"varint,1,opt,name=may_believe_us,json=mayBelieveUs,proto3" json:"may_believe_us,omitempty"`
+	MayBelieveUs int64 `protobuf:"varint,1,opt,name=may_believe_us,json=mayBelieveUs,proto3" json:"may_believe_us,omitempty"`
+	// Whether the server writes it into its audit log.
+	Recorded      bool `protobuf:"varint,2,opt,name=recorded,proto3" json:"recorded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5752,6 +5763,13 @@ func (x *KillSessionResponse) GetMayBelieveUs() int64 {
 		return x.MayBelieveUs
 	}
 	return 0
+}
+
+func (x *KillSessionResponse) GetRecorded() bool {
+	if x != nil {
+		return x.Recorded
+	}
+	return false
 }
 
 // ResizeRequest changes the size of a lock.
@@ -6232,15 +6250,17 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04wait\x18\x04 \x01(\bR\x04wait\"R\n" +
+	"\x04wait\x18\x04 \x01(\bR\x04wait\"n\n" +
 	"\x14ForceReleaseResponse\x12$\n" +
 	"\x0emay_believe_us\x18\x01 \x01(\x03R\fmayBelieveUs\x12\x14\n" +
-	"\x05ended\x18\x02 \x01(\bR\x05ended\"F\n" +
+	"\x05ended\x18\x02 \x01(\bR\x05ended\x12\x1a\n" +
+	"\brecorded\x18\x03 \x01(\bR\brecorded\"F\n" +
 	"\x12KillSessionRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\";\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"W\n" +
 	"\x13KillSessionResponse\x12$\n" +
-	"\x0emay_believe_us\x18\x01 \x01(\x03R\fmayBelieveUs\"7\n" +
+	"\x0emay_believe_us\x18\x01 \x01(\x03R\fmayBelieveUs\x12\x1a\n" +
+	"\brecorded\x18\x02 \x01(\bR\brecorded\"7\n" +
 	"\rResizeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\rR\x04size\"\x10\n" +

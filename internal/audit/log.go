@@ -93,17 +93,19 @@ func start(s sink, log *slog.Logger) *Log {
 // what to say.
 func (l *Log) On() bool { return l != nil }
 
-// Add writes an entry down, soon. It never waits: without room the entry is lost
-// and counted.
-func (l *Log) Add(e Entry) {
+// Add writes an entry down, soon, and reports whether it is on its way. It never
+// waits: without room the entry is lost and counted.
+func (l *Log) Add(e Entry) bool {
 	if l == nil {
-		return
+		return false
 	}
 	e.Time = time.Now().UTC()
 	select {
 	case l.entries <- e:
+		return true
 	default:
 		l.lost.Add(1)
+		return false
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -321,8 +322,11 @@ func TestAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Admin().ForceRelease(ctx, "forced", info.Holders[0].Token, "stuck"); err != nil {
-		t.Error(err)
+	ask := environment{"LDLM_ADDRESS": address, "LDLM_PASSWORD": "secret"}
+	token := strconv.FormatUint(info.Holders[0].Token, 10)
+	got := call(t, Ldlm, ask, "unlock", "--force", "--yes", "--reason", "stuck", "--token", token, "forced")
+	if got.code != 0 || !strings.HasPrefix(got.stderr, "Released. Nobody waits for it. Recorded in the audit log.") {
+		t.Errorf("%+v", got)
 	}
 	if err := c.Admin().Resize(ctx, "resized", 3); err != nil {
 		t.Error(err)
@@ -341,6 +345,11 @@ func TestAudit(t *testing.T) {
 		k.Close()
 	}
 	post(t, nil, "http://"+r.restAddress(t)+"/session")
+	session := strconv.FormatUint(info.Holders[0].Session, 10)
+	if got := call(t, Ldlm, ask, "sessions", "kill", session, "--yes"); got.code != 0 ||
+		!strings.HasPrefix(got.stderr, "ldlm: session "+session+" is ended, recorded in the audit log; its client") {
+		t.Errorf("%+v", got)
+	}
 	r.hangups <- syscall.SIGHUP
 	r.stderr.await(t, "The configuration was read again")
 	if got := r.stop(syscall.SIGTERM); got.code != 0 {

@@ -294,14 +294,17 @@ func (k *killCommand) run(ctx context.Context, n uint64, asks bool) error {
 	}
 	return k.ask(ctx, func(ctx context.Context, c *ldlm.Client) error {
 		forced, err := c.Admin().KillSession(ctx, n, k.reason)
-		switch {
-		case err != nil:
+		if err != nil {
 			return unlessNoSession(err, n)
-		case forced.MayBelieve > 0:
-			k.note("session %d is ended; its client may believe in its locks for %s more", n, shortDuration(forced.MayBelieve))
-		default:
-			k.note("session %d is ended", n)
 		}
+		recorded, belief := "", ""
+		if forced.Recorded {
+			recorded = ", recorded in the audit log"
+		}
+		if forced.MayBelieve > 0 {
+			belief = "; its client may believe in its locks for " + shortDuration(forced.MayBelieve) + " more"
+		}
+		k.note("session %d is ended%s%s", n, recorded, belief)
 		return nil
 	})
 }

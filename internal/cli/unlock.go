@@ -216,11 +216,14 @@ func (u *unlockCommand) end(ctx context.Context, c *ldlm.Client, h document.Hold
 	if err != nil {
 		return err
 	}
-	belief := ""
+	recorded, belief := "", ""
+	if forced.Recorded {
+		recorded = " Recorded in the audit log."
+	}
 	if forced.Ended && forced.MayBelieve > 0 {
 		belief = " The former holder may believe in it for " + shortDuration(forced.MayBelieve) + " more."
 	}
-	u.say("Released. %s%s", u.next(ctx, c, h.Token), belief)
+	u.say("Released. %s%s%s", u.next(ctx, c, h.Token), recorded, belief)
 	return nil
 }
 

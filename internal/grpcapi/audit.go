@@ -70,14 +70,15 @@ func (v *v2) sizeBefore(ctx context.Context, name string) any {
 	return audit.Size{Size: view.Size}
 }
 
-// note writes down what was done, or that it was tried in vain.
-func (v *v2) note(ctx context.Context, e audit.Entry, err error) {
+// note writes down what was done, or that it was tried in vain, and reports whether it
+// did.
+func (v *v2) note(ctx context.Context, e audit.Entry, err error) bool {
 	if !v.audit.On() {
-		return
+		return false
 	}
 	e.Actor = actorOf(ctx)
 	if err != nil {
 		e.Error, e.After = err.Error(), nil
 	}
-	v.audit.Add(e)
+	return v.audit.Add(e)
 }

@@ -211,13 +211,13 @@ func (v *v2) ForceRelease(
 	o, err := v.call(ctx, &lock.ForceRelease{
 		Name: r.GetName(), Token: lock.Token(r.GetToken()), Reason: r.GetReason(), Wait: r.GetWait(),
 	})
-	v.note(ctx, e, err)
+	recorded := v.note(ctx, e, err)
 	if err != nil {
 		return nil, err
 	}
 	v.force(ctx, "Forced release", slog.String("lock", r.GetName()), slog.Uint64("token", r.GetToken()),
 		slog.String("reason", r.GetReason()), slog.Bool("wait", r.GetWait()))
-	return &ldlmv2.ForceReleaseResponse{MayBelieveUs: int64(o.MayBelieve), Ended: o.Count > 0}, nil
+	return &ldlmv2.ForceReleaseResponse{MayBelieveUs: int64(o.MayBelieve), Ended: o.Count > 0, Recorded: recorded}, nil
 }
 
 // KillSession ends a session against its client's will.
@@ -228,13 +228,13 @@ func (v *v2) KillSession(
 		Action: audit.SessionKill, Session: r.GetSession(), Reason: r.GetReason(), Before: v.sessionBefore(ctx, r.GetSession()),
 	}
 	o, err := v.call(ctx, &lock.Kill{Session: lock.SessionNumber(r.GetSession()), Reason: r.GetReason()})
-	v.note(ctx, e, err)
+	recorded := v.note(ctx, e, err)
 	if err != nil {
 		return nil, err
 	}
 	v.force(ctx, "Session killed", slog.Uint64("session", r.GetSession()), slog.String("reason", r.GetReason()),
 		slog.Int("num_locks", o.Count))
-	return &ldlmv2.KillSessionResponse{MayBelieveUs: int64(o.MayBelieve)}, nil
+	return &ldlmv2.KillSessionResponse{MayBelieveUs: int64(o.MayBelieve), Recorded: recorded}, nil
 }
 
 // Resize changes the size of a lock.
