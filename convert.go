@@ -62,7 +62,7 @@ func statusError(op, name string, st *ldlmv2.Status) error {
 		}
 	}
 	return &Error{
-		Op: op, Name: name, Field: st.GetField(), Limit: st.GetLimit(), Message: st.GetMessage(), kind: kind,
+		Op: op, Name: name, Field: st.GetField(), Limit: st.GetLimit(), Message: st.GetMessage(), Answered: true, kind: kind,
 	}
 }
 

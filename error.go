@@ -74,6 +74,9 @@ type Error struct {
 	Limit int64
 	// Message is the server's text, for people; may be empty.
 	Message string
+	// Answered says that a server has said so; otherwise it was found out here, by
+	// whoever could not reach one for instance.
+	Answered bool
 
 	kind  error
 	cause error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -91,6 +92,22 @@ func codeOf(err error) int {
 func noAnswer(err error) bool {
 	late := (*noAnswerError)(nil)
 	return errors.As(err, &late) && !errors.Is(err, ldlm.ErrUnknownOutcome)
+}
+
+// answered reports whether a server has answered, and one of those that were asked is
+// there.
+func answered(err error) bool {
+	if failed, ok := err.(*ldlm.Error); ok && failed.Answered { //nolint:errorlint // each one of the tree is looked at
+		return true
+	}
+	switch w := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		return answered(w.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(w.Unwrap(), answered)
+	default:
+		return false
+	}
 }
 
 // withoutPackage is the text of an error of the client without what ldlm would
@@ -188,6 +205,8 @@ func nameIn(err error) string {
 // nextStep says what to do about an error of the client; "" if nobody knows.
 func (f *clientFlags) nextStep(err error) string {
 	switch {
+	case errors.Is(err, ldlm.ErrUnavailable) && answered(err):
+		return "How it is: ldlm status. Asked: " + f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnavailable), noAnswer(err):
 		return "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS." +
 			" Asked: " + f.connection.Address + "."

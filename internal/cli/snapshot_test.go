@@ -65,6 +65,10 @@ func TestSnapshotsFromSaveToStart(t *testing.T) {
 	if a, err := v1.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "free"}); err != nil || a.GetLocked() {
 		t.Errorf("in the quiet time: %v, %v", a, err)
 	}
+	if got := call(t, Ldlm, environment{"LDLM_ADDRESS": r.address(t)}, "lock", "-n", "free", "--", "true"); got.code != exitUnavailable ||
+		!strings.HasSuffix(got.stderr, "\nHow it is: ldlm status. Asked: "+r.address(t)+".\n") {
+		t.Errorf("ldlm lock in the quiet time: %+v", got)
+	}
 	if got := call(t, Ldlm, nil, "status", "--address", r.address(t)); !strings.Contains(got.stdout, "Directory: "+restored) || !strings.Contains(got.stdout, "nothing is granted for") {
 		t.Errorf("status: %+v", got)
 	}
