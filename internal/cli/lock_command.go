@@ -11,6 +11,9 @@ releases the lock when the command and everything of its process group have
 ended. The exit code is the command's own. If no server confirms the lock, the
 command gets SIGTERM and then SIGKILL before anybody else can have it, and the
 exit code is 76; once asked to end it is stopped, whatever a server says then.
+With --on-lost=term it gets SIGTERM alone, and may run on while others have the
+lock: the exit code is 76 all the same. With --on-lost=warn nothing happens to it:
+ldlm says that the lock is lost, and the exit code is the command's own.
 
 Without one, ldlm prints key and token and holds until it gets SIGINT or SIGTERM,
 until standard input ends if that is a pipe, or until --while-pid's process ends.

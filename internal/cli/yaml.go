@@ -45,6 +45,10 @@ func escapeHidden(text []byte) []byte {
 	return b
 }
 
+// mergeKey is a key that readers of YAML put another map in place of, unless it is in
+// quotes.
+const mergeKey = "<<"
+
 // yamlNode reads a value of JSON.
 func yamlNode(d *json.Decoder) (*yaml.Node, error) {
 	token, err := d.Token()
@@ -62,7 +66,7 @@ func yamlNode(d *json.Decoder) (*yaml.Node, error) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}, nil
 	case string:
 		node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}
-		if strings.ContainsFunc(v, document.Hidden) {
+		if v == mergeKey || strings.ContainsFunc(v, document.Hidden) {
 			node.Style = yaml.DoubleQuotedStyle
 		}
 		return node, nil
