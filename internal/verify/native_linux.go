@@ -158,6 +158,11 @@ func (n *nativeWorker) ask(ctx context.Context, it wish, ask func() (*ldlm.Lock,
 	case errors.Is(err, ldlm.ErrUnknownOutcome), errors.Is(err, ldlm.ErrUnavailable):
 		n.told(id, history.Unknown, 0)
 	case errors.Is(err, ldlm.ErrWaitTimeout):
+		if held, ok := errors.AsType[*ldlm.HeldError](err); ok && held.Holders == 0 {
+			// No server said who was in the way: it was granted, and that had ended
+			// before the client heard of it.
+			n.told(id, history.Ghost, 0)
+		}
 		n.told(id, history.None, 0)
 	case errors.Is(err, ldlm.ErrHeld):
 		n.told(id, history.Refused, 0)
