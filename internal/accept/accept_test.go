@@ -68,12 +68,12 @@ func TestTroubleIsToldOnce(t *testing.T) {
 			t.Errorf("it paused for %s, want %s", got, want)
 		}
 		wantLog(t, b, 1, 0)
-		time.Sleep(calm - shortestPause - 1) // it has paused since
+		<-time.After(calm - shortestPause - 1) // it has paused since
 		f.answers = []error{nil, syscall.EMFILE, nil}
 		accept()
 		accept()
 		wantLog(t, b, 1, 0)
-		time.Sleep(calm)
+		<-time.After(calm)
 		f.answers = []error{nil, nil, syscall.EMFILE, nil}
 		accept()
 		wantLog(t, b, 1, 1)

@@ -145,10 +145,6 @@ var table = []row{
 		why: "keeps a port open when accepting fails for a while; it does not know what is served there",
 	},
 	{
-		pkg: "internal/seats",
-		why: "counts connections by principal: numbers and names, nothing else",
-	},
-	{
 		pkg: "internal/document",
 		why: "what programs are told, as JSON: pure structs, filled in by whoever has something to tell",
 	},
@@ -157,7 +153,7 @@ var table = []row{
 		own: []string{
 			"api/v2", "internal/grpcapi", "internal/restapi", "internal/sessionapi", "internal/wire", "internal/auth", "internal/certs", "internal/node",
 			"internal/journal/memory", "internal/journal/raftlog", "internal/journal", "internal/lock", "internal/archive",
-			"internal/audit", "internal/probe", "internal/cluster", "internal/accept", "internal/seats",
+			"internal/audit", "internal/probe", "internal/cluster", "internal/accept",
 		},
 		values: []string{"internal/journal", "internal/lock"},
 		why:    "puts the parts of a server together and fits the node to the interfaces that they want; nothing else",

@@ -108,6 +108,15 @@ func (g *Gate) SetAccounts(accounts []Account) (revoked int) {
 	return len(gone)
 }
 
+// Limits returns the limits of the principal of a name; none if there is no such one.
+func (g *Gate) Limits(name string) Limits {
+	r := g.register.Load()
+	if r == nil {
+		return Limits{}
+	}
+	return r.limits[name]
+}
+
 // An Account is what lets a principal in: any of its tokens, any of its certificates.
 type Account struct {
 	Principal Principal
@@ -120,17 +129,19 @@ type Account struct {
 type register struct {
 	tokens       map[TokenHash]*Pass
 	certificates map[string]*Pass
+	limits       map[string]Limits // by name
 }
 
 // newRegister makes a register that has the passes of an older one, as far as their
 // accounts are still there, and returns those that are not.
 func newRegister(accounts []Account, old *register) (r *register, gone []*Pass) {
-	r = &register{map[TokenHash]*Pass{}, map[string]*Pass{}}
+	r = &register{map[TokenHash]*Pass{}, map[string]*Pass{}, map[string]Limits{}}
 	if old == nil {
 		old = &register{}
 	}
 	for i := range accounts {
 		a := &accounts[i]
+		r.limits[a.Principal.Name] = a.Principal.Limits
 		for _, t := range a.Tokens {
 			r.tokens[t] = renewed(old.tokens[t], &a.Principal)
 		}

@@ -58,7 +58,7 @@ type Limits struct {
 	// Sessions that live, Locks that are held, Waiters that wait, and Connections
 	// that are open at one time.
 	Sessions, Locks, Waiters, Connections int
-	// Bytes that requests under way may take.
+	// Bytes of names of locks, notes, values and descriptions that are kept for it.
 	Bytes int64
 }
 

@@ -105,8 +105,12 @@ func serverConfig(c *ServerConfig) server.Config {
 func limitsOf(s *config.Server) server.Limits {
 	return server.Limits{
 		Sessions: int(s.MaxSessions), Locks: int(s.MaxLocks), Waiters: int(s.MaxWaiters), WaitersPerLock: int(s.MaxWaitersPerLock),
-		Bytes:       int64(min(s.MaxBytes, math.MaxInt64)),
-		Connections: int(s.MaxConnections), RESTConnections: int(s.MaxRESTConnections),
+		Bytes:           int64(min(s.MaxBytes, math.MaxInt64)),
+		RESTConnections: int(s.MaxRESTConnections),
+		EachPrincipal: auth.Limits{
+			Sessions: int(s.MaxSessionsPerPrincipal), Locks: int(s.MaxLocksPerPrincipal), Waiters: int(s.MaxWaitersPerPrincipal),
+			Bytes: int64(min(s.MaxBytesPerPrincipal, math.MaxInt64)),
+		},
 	}
 }
 

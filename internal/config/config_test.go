@@ -44,7 +44,7 @@ func TestDefaults(t *testing.T) {
 		DefaultLockTimeout: 10 * time.Minute, Shards: 16, LogLevel: "info", LogFormat: "auto",
 		RESTSessionTimeout: 10 * time.Minute, SocketMode: "0660", ShutdownTimeout: 10 * time.Second,
 		MaxSessions: 1_000_000, MaxLocks: 10_000_000, MaxWaiters: 10_000_000, MaxWaitersPerLock: 1_000_000, MaxBytes: 4 << 30,
-		MaxConnections: 100_000, MaxRESTConnections: 8192,
+		MaxRESTConnections: 8192,
 	}
 	if got := mustLoad(t, nil); got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -45,11 +45,11 @@ func (s *Server) Validate() error {
 		none bool
 	}{
 		{"max_sessions", s.MaxSessions == 0}, {"max_locks", s.MaxLocks == 0}, {"max_waiters", s.MaxWaiters == 0},
-		{"max_waiters_per_lock", s.MaxWaitersPerLock == 0}, {"max_bytes", s.MaxBytes == 0 || s.MaxBytes > math.MaxInt64},
+		{"max_waiters_per_lock", s.MaxWaitersPerLock == 0}, {"max_bytes", s.MaxBytes == 0 || s.MaxBytes > math.MaxInt64}, {"max_bytes_per_principal", s.MaxBytesPerPrincipal > math.MaxInt64},
 		{"max_rest_connections", s.MaxRESTConnections == 0},
 	} {
 		if l.none {
-			problems = append(problems, fmt.Errorf("%s: it must be at least 1, and not beyond all bounds", l.name))
+			problems = append(problems, fmt.Errorf("%s: it must be at least 1, or 0 where that is no limit, and not beyond all bounds", l.name))
 		}
 	}
 	if _, err := s.Passwords(); err != nil {

@@ -13,7 +13,7 @@ import (
 // place in memory.
 func TestEveryFieldIsHashed(t *testing.T) {
 	table := New()
-	table.settings.Format = limitsFormat
+	table.settings.Format = LimitsFormat
 	in := table.Apply(Entry{Commands: []Command{&Join{Member: "m"}}}).Outcomes[0].Incarnation
 	info := &Info{Host: "h", PID: 1, User: "u", Program: "p", Library: "l", Labels: []Label{{"a", "b"}}, Remote: "r", Transport: "t", Principal: "x", Quota: &Quota{100, 200, 300, 400}}
 	note := &Note{Reason: "r", Labels: []Label{{"a", "b"}}, Value: []byte("v")}

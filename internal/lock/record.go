@@ -232,7 +232,7 @@ func (h *head) setWords(w []uint64) {
 	for _, v := range s.spans() {
 		*v = Duration(next())
 	}
-	if s.MaxWaiters, s.MaxBytes = 0, 0; s.Format >= limitsFormat && len(w) > 0 {
+	if s.MaxWaiters, s.MaxBytes = 0, 0; s.Format >= LimitsFormat && len(w) > 0 {
 		s.MaxWaiters, s.MaxBytes = int(next()), int64(next())
 	}
 }

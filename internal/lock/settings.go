@@ -122,8 +122,9 @@ const maxSize = math.MaxInt32
 //	3  limits on all waiting requests and all texts, and quotas of principals
 const FormatLevel = 3
 
-// limitsFormat is the level that brought limits on all waiting requests and all texts.
-const limitsFormat = 3
+// LimitsFormat is the level that brought limits on all waiting requests and all texts,
+// and quotas: below it nobody proposes a session that has one.
+const LimitsFormat = 3
 
 // firstFormat is the level that every table begins with, whatever the version of the
 // program. Members raise it when all of them know a newer one.
@@ -163,7 +164,7 @@ func (s Settings) WithDefaults() Settings {
 	orInt(&s.MaxWaitersPerSession, 61_440)
 	orInt(&s.MaxSlots, 65_536)
 	orInt(&s.MaxEndedRequestIDs, 64)
-	if s.Format < limitsFormat {
+	if s.Format < LimitsFormat {
 		s.MaxWaiters, s.MaxBytes = 0, 0
 	} else {
 		orInt(&s.MaxWaiters, 10_000_000)

@@ -302,7 +302,7 @@ func (h *head) words() []uint64 {
 	for _, v := range h.settings.spans() {
 		words = append(words, uint64(*v))
 	}
-	if h.settings.Format >= limitsFormat {
+	if h.settings.Format >= LimitsFormat {
 		words = append(words, uint64(h.settings.MaxWaiters), uint64(h.settings.MaxBytes))
 	}
 	return words

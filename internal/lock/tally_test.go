@@ -42,7 +42,7 @@ var trialQuota = Quota{Sessions: 2, Locks: 4, Waiters: 1, Bytes: 70}
 func newTallyTrial(seed uint64) *tallyTrial {
 	x := &tallyTrial{random: rand.New(rand.NewPCG(seed, 2)), g: seeded(seed), table: New(), twin: New()}
 	begin := Entry{Term: 1, StampTerm: 1, Commands: []Command{&SetSettings{Settings: Settings{
-		Format: limitsFormat, MaxLocks: 6, MaxWaiters: 3, MaxBytes: 160,
+		Format: LimitsFormat, MaxLocks: 6, MaxWaiters: 3, MaxBytes: 160,
 	}}, &Join{Member: "m0"}}}
 	x.g.learn(begin.Commands, x.table.Apply(begin))
 	x.twin.Apply(begin)

@@ -272,7 +272,7 @@ func (c *SetSettings) fields(w *wire) {
 	for _, d := range s.spans() {
 		signed(w, d)
 	}
-	if s.Format >= limitsFormat {
+	if s.Format >= LimitsFormat {
 		signed(w, &s.MaxWaiters)
 		signed(w, &s.MaxBytes)
 	}

@@ -18,7 +18,7 @@ import (
 func (n *Node) Attach(ctx context.Context, open *lock.Open) (*Link, lock.Outcome, error) {
 	return n.attach(ctx, func(in lock.Incarnation) lock.Command {
 		c := *open
-		c.Incarnation = in
+		c.Incarnation, c.Info = in, n.bounded(open.Info)
 		return &c
 	})
 }
@@ -28,9 +28,23 @@ func (n *Node) Attach(ctx context.Context, open *lock.Open) (*Link, lock.Outcome
 func (n *Node) Resume(ctx context.Context, resume *lock.Resume) (*Link, lock.Outcome, error) {
 	return n.attach(ctx, func(in lock.Incarnation) lock.Command {
 		c := *resume
-		c.Incarnation = in
+		c.Incarnation, c.Info = in, n.bounded(resume.Info)
 		return &c
 	})
+}
+
+// bounded gives the description of a principal its quota.
+func (n *Node) bounded(i *lock.Info) *lock.Info {
+	if n.cfg.Quota == nil || i == nil || i.Principal == "" {
+		return i
+	}
+	q := n.cfg.Quota(i.Principal)
+	if q == nil || n.settings().Format < lock.LimitsFormat {
+		return i
+	}
+	c := *i
+	c.Quota = q
+	return &c
 }
 
 // attach proposes a command that attaches a session to the present incarnation.

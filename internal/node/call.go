@@ -114,6 +114,11 @@ func (n *Node) Call(ctx context.Context, c lock.Command) (lock.Outcome, error) {
 	if err := n.notYet(); err != nil {
 		return lock.Outcome{}, err
 	}
+	if open, is := c.(*lock.Open); is {
+		bounded := *open
+		bounded.Info = n.bounded(open.Info)
+		c = &bounded
+	}
 	n.keys.fill([]lock.Command{c})
 	q := call{node: n, command: c, caller: callerOf(c)}
 	a, ok := c.(*lock.Acquire)

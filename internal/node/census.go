@@ -80,6 +80,10 @@ func (n *Node) agree(lead context.Context, reports []PeerReport) {
 	now := n.settings()
 	next := now
 	next.Format, next.MemberLease = max(now.Format, level), lease
+	if now.Format < lock.LimitsFormat && next.Format >= lock.LimitsFormat {
+		next.MaxWaiters, next.MaxBytes = n.cfg.Settings.MaxWaiters, n.cfg.Settings.MaxBytes
+		next = next.WithDefaults()
+	}
 	if next == now {
 		return
 	}

@@ -16,6 +16,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Settings are proposed to the table when the node is opened.
 	Settings lock.Settings
+	// Quota returns what bounds the sessions of a principal together, nil if nothing
+	// does. It is asked when one of them is opened or resumed. Default: nothing does.
+	Quota func(principal string) *lock.Quota
 	// Member is the name of this process among the members. Default "local".
 	Member string
 	// CollectEvery is how often idle locks are forgotten, CollectIdle how long

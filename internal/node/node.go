@@ -179,12 +179,15 @@ func (n *Node) beginShared() {
 // wanted are the settings that this member proposes. One of several lowers nothing that
 // others may need: the one that leads does, when all of them agree.
 func (n *Node) wanted(unborn bool) lock.Settings {
-	s := n.cfg.Settings.WithDefaults()
+	s, now := n.cfg.Settings, n.settings()
 	switch {
 	case !n.cfg.Shared:
 		s.Format = n.cfg.Level
 	case !unborn:
-		now := n.settings()
+		s.Format = now.Format
+	}
+	s = s.WithDefaults()
+	if n.cfg.Shared && !unborn {
 		s.MemberLease, s.MaxIdleTTL = max(s.MemberLease, now.MemberLease), max(s.MaxIdleTTL, now.MaxIdleTTL)
 	}
 	return s

@@ -187,7 +187,7 @@ func bringConnects(ctx context.Context, addr string, n int) (o outcome, err erro
 	var turn atomic.Int64
 	err = t.each(ctx, n, func() error {
 		due := began.Add(time.Duration(turn.Add(1)) * time.Second / perSecond)
-		time.Sleep(time.Until(due))
+		<-time.After(time.Until(due))
 		c, err := dial(ctx, addr, ldlmv2.OnEndOfStream_ON_END_OF_STREAM_CLOSE)
 		if err == nil {
 			c.close()

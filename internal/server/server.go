@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -86,9 +87,25 @@ type Limits struct {
 	Waiters, WaitersPerLock int
 	// Bytes of names, notes, values and descriptions.
 	Bytes int64
-	// Connections on the port for clients over which somebody was let in; 0 is no
-	// limit. RESTConnections on the port for REST.
-	Connections, RESTConnections int
+	// RESTConnections on the port for REST.
+	RESTConnections int
+	// EachPrincipal has what bounds a principal that has no limit of its own; 0 is no
+	// limit.
+	EachPrincipal auth.Limits
+}
+
+// quota is what bounds a principal whose own limits are given.
+func (l *Limits) quota(own auth.Limits) *lock.Quota {
+	q := lock.Quota{
+		Sessions: int64(cmp.Or(own.Sessions, l.EachPrincipal.Sessions)),
+		Locks:    int64(cmp.Or(own.Locks, l.EachPrincipal.Locks)),
+		Waiters:  int64(cmp.Or(own.Waiters, l.EachPrincipal.Waiters)),
+		Bytes:    cmp.Or(own.Bytes, l.EachPrincipal.Bytes),
+	}
+	if q == (lock.Quota{}) {
+		return nil
+	}
+	return &q
 }
 
 // settings are those of a table.
@@ -187,6 +204,9 @@ func openNode(c *Config) (*node.Node, *raftlog.Journal, *membership, error) {
 		Settings: c.Limits.settings(),
 	}
 	cfg.Settings.MaxIdleTTL = longestIdle(c.RESTSessionTimeout)
+	cfg.Quota = func(principal string) *lock.Quota {
+		return c.Limits.quota(c.Gate.Limits(principal))
+	}
 	if c.DataDir == "" {
 		n, err := node.Open(cfg, memory.Open)
 		return n, nil, nil, err
