@@ -16,19 +16,14 @@ type desk struct {
 	batch *batch
 }
 
-// newDesks makes the desks that there are to be; none where that is not possible.
+// newDesks makes the desks that there are to be; none where whoever submits waits.
 func newDesks(config *Config) []*desk {
 	if !config.Immediate {
 		return nil
 	}
 	var desks []*desk
 	for range config.Pollers {
-		poller, err := wire.NewPoller(config.Spin)
-		if err != nil {
-			config.Logger.Debug("every connection has a goroutine of its own", "reason", err)
-			break
-		}
-		desks = append(desks, &desk{poller: poller, frame: new(ldlmv2.ClientFrame), batch: &batch{}})
+		desks = append(desks, &desk{poller: wire.NewPoller(config.Spin), frame: new(ldlmv2.ClientFrame), batch: &batch{}})
 	}
 	return desks
 }

@@ -34,6 +34,10 @@ type Handler interface {
 // see [pace]. All methods are safe for concurrent use.
 type Poller struct {
 	system poll // the system's part, which see
+	// starting starts the goroutine, once there is something to wait for.
+	starting sync.Once
+	// failed: there will be none. Constant after that.
+	failed bool
 
 	// buf is what connections are read into, one after the other.
 	buf  []byte
@@ -49,17 +53,26 @@ type Poller struct {
 	sleeping, closed bool
 }
 
-// NewPoller starts a poller. The error is errors.ErrUnsupported where there are none.
+// NewPoller returns a poller, whose goroutine begins with the first connection.
 // Without spin it sleeps whenever nothing has come, as is right where there is just
 // one processor.
-func NewPoller(spin bool) (*Poller, error) {
-	p := &Poller{buf: make([]byte, mostBuffer), done: make(chan struct{}), conns: map[int]*polled{}}
-	p.pace.may = spin
-	if err := p.system.open(); err != nil {
-		return nil, err
-	}
-	go p.run()
-	return p, nil
+func NewPoller(spin bool) *Poller {
+	return &Poller{done: make(chan struct{}), conns: map[int]*polled{}, pace: pace{may: spin}}
+}
+
+// start starts the goroutine. It reports false if there is none, and never will be.
+func (p *Poller) start() bool {
+	p.starting.Do(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.failed = p.closed || p.system.open() != nil; p.failed {
+			close(p.done)
+			return
+		}
+		p.buf = make([]byte, mostBuffer)
+		go p.run()
+	})
+	return !p.failed
 }
 
 // Close ends the goroutine, after it has closed all connections that are left.
@@ -67,16 +80,21 @@ func (p *Poller) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	p.start() // if it has not; then there is nothing to end
 	p.wake()
 	<-p.done
 }
 
 // Adopt has the poller serve a connection from now on, of which one frame at least
-// was read. It reports false, and changes nothing, if that cannot be: then the
-// connection goes on as ever. From then on nobody else reads, and writes do not wait.
+// was read. It reports false, and changes nothing, if that cannot be, as with TLS and
+// on systems that have no epoll: then the connection goes on as ever. From then on nobody else reads, and writes do not wait.
 func (p *Poller) Adopt(c *Conn, h Handler) bool {
 	fd, ok := p.system.descriptor(c.conn)
 	if !ok {
+		return false
+	}
+	if !p.start() {
+		p.system.release(fd)
 		return false
 	}
 	pc := &polled{poller: p, conn: c, fd: fd, handler: h}
