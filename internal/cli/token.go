@@ -20,6 +20,7 @@ func newToken(p *Process) *cobra.Command {
 	return c
 }
 
+//nolint:gosec // its words are no token
 const tokenLong = `Draw a token, and write down what whoever shows it may do.
 
 The token is printed once, on stdout, and is nowhere else: give it to the client,

@@ -100,7 +100,7 @@ func wantMembership(t *testing.T, path string) {
 			Before membersThen `json:"before"`
 			After  membersThen `json:"after"`
 		}
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
+		if err := json.Unmarshal([]byte(line), &e); err != nil { //nolint:musttag // an entry reads itself
 			t.Fatalf("%q: %v", line, err)
 		}
 		before, after := strings.Join(e.Before.Members, ","), strings.Join(e.After.Members, ",")

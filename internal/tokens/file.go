@@ -119,7 +119,7 @@ func Append(path string, a *auth.Account) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() // what was written is on the disk
+	defer func() { _ = f.Close() }() // what was written is on the disk
 	if err := lockFile(f); err != nil {
 		return fmt.Errorf("lock %s: %w", path, err)
 	}

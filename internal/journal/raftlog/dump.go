@@ -107,6 +107,7 @@ func dumpEntry(dir *directory, l *raft.Log, tell func(Entry) error) error {
 			return fmt.Errorf("entry %d in %s: %w", l.Index, filepath.Join(dir.path, "log"), err)
 		}
 		e.StampTerm, e.Elapsed = info.term, time.Duration(info.elapsed)*time.Microsecond
+	case raft.LogNoop, raft.LogBarrier, raft.LogAddPeerDeprecated, raft.LogRemovePeerDeprecated:
 	}
 	return tell(e)
 }
