@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"reflect"
@@ -68,6 +69,15 @@ func general(t *testing.T, text string) any {
 	return v
 }
 
+func hostOf(t *testing.T, address string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
+}
+
 // The page on TLS, word by word, on other ports.
 func TestTLSPage(t *testing.T) {
 	bin := build(t)
@@ -77,7 +87,7 @@ func TestTLSPage(t *testing.T) {
 	script.WriteString("asides=\ntrap 'kill $asides 2>/dev/null || true' EXIT\n")
 	for _, b := range blocks(t, "tls.md") {
 		code := strings.NewReplacer(
-			shownREST, rest, "curl ", "curl -sS --fail ",
+			shownREST, rest, "curl ", "curl -sS --fail ", "IP:127.0.0.1", "IP:"+hostOf(t, address)+",IP:"+hostOf(t, rest),
 			"ldlm server ", "exec ldlm server --ipc_socket_file '' --listen_address "+address+" ",
 		).Replace(b.code)
 		if b.mark == "aside" {
