@@ -38,16 +38,18 @@ func TestServerThatSaysNothing(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	address := startServer(t, environment{"LDLM_PASSWORD": "swordfish"}).address(t)
+	var address string
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("swordfish\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, env := range []environment{{}, {"LDLM_PASSWORD": "haddock"}} {
+		// Each has a server of its own, which slows down who guesses for long.
+		address = startServer(t, environment{"LDLM_PASSWORD": "swordfish"}).address(t)
 		env["LDLM_ADDRESS"] = address
 		for _, args := range append(asking, "wait-ready") {
 			got := call(t, Ldlm, env, strings.Fields(args)...)
-			if got.code != 77 || got.stdout != "" || !strings.HasSuffix(got.stderr, "\nThe password comes from --password-file FILE, or LDLM_PASSWORD.\n") {
+			if got.code != 77 || got.stdout != "" || !strings.HasSuffix(got.stderr, "\nThe password comes from --password-file FILE, or LDLM_PASSWORD; a token from --token-file FILE, or LDLM_TOKEN.\n") {
 				t.Errorf("ldlm %s: got %+v", args, got)
 			}
 		}
