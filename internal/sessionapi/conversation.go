@@ -52,6 +52,11 @@ type conversation struct {
 	batch *batch
 	// closing: the client has asked for the end of its session.
 	closing bool
+	// yields: others are to have their turn when a batch is full, also within a
+	// frame. Then the frame at hand is paused, and next is its first operation
+	// that was not asked yet.
+	yields, paused bool
+	next           int
 
 	// over: the last words are said or never will be; what still comes is ignored.
 	over atomic.Bool
@@ -161,6 +166,9 @@ func (c *conversation) listen(ctx context.Context) error {
 // take takes in the frame at hand. An error ends the connection.
 func (c *conversation) take(ctx context.Context) error {
 	s := c.read(ctx)
+	if c.paused {
+		return nil
+	}
 	wire.ForgetClient(c.frame)
 	if s == nil {
 		return nil
@@ -181,7 +189,8 @@ func (c *conversation) failed(err error) {
 
 var errEnded = errors.New("the conversation was ended from this side")
 
-// read takes in what the frame at hand asks. A status ends the connection.
+// read takes in what the frame at hand asks, or has still to ask. A status ends the
+// connection.
 func (c *conversation) read(ctx context.Context) *ldlmv2.Status {
 	f := c.frame
 	switch {
@@ -190,15 +199,14 @@ func (c *conversation) read(ctx context.Context) *ldlmv2.Status {
 	case f.GetHello() != nil:
 		return NewStatus(ldlmv2.Code_CODE_PROTOCOL, "hello came twice; it is said once, in the first frame of a connection")
 	}
-	c.batch.frames++
-	if k := f.GetKeepAlive(); k != nil {
-		c.life.heard(k.GetNumber(), clock.Now())
-	}
-	for _, op := range f.GetOps() {
-		if c.batch.full() {
-			c.carryOut(ctx)
+	if !c.paused {
+		c.batch.frames++
+		if k := f.GetKeepAlive(); k != nil {
+			c.life.heard(k.GetNumber(), clock.Now())
 		}
-		c.ask(op)
+	}
+	if c.paused = !c.askAll(ctx, f.GetOps()); c.paused {
+		return nil
 	}
 	if f.GetClose() != nil {
 		c.closing = true
@@ -206,6 +214,22 @@ func (c *conversation) read(ctx context.Context) *ldlmv2.Status {
 		c.batch.addClose(c.caller)
 	}
 	return nil
+}
+
+// askAll takes in the operations of the frame at hand that were not yet. It reports
+// whether those are all.
+func (c *conversation) askAll(ctx context.Context, ops []*ldlmv2.Op) bool {
+	for ; c.next < len(ops); c.next++ {
+		if c.batch.full() {
+			if c.yields {
+				return false
+			}
+			c.carryOut(ctx)
+		}
+		c.ask(ops[c.next])
+	}
+	c.next = 0
+	return true
 }
 
 // carryOut has done what was read, and answers what can be answered now.

@@ -37,9 +37,9 @@ func (s *Server) seat(ctx context.Context, c *conversation, conn *wire.Conn, ove
 	d := s.desks[s.seated.Add(1)%uint64(len(s.desks))]
 	g := &guest{conversation: c, desk: d, ctx: ctx, over: over}
 	frame, b := c.frame, c.batch
-	c.frame, c.batch = nil, nil
+	c.frame, c.batch, c.yields = nil, nil, true
 	if !d.poller.Adopt(conn, g) {
-		c.frame, c.batch = frame, b
+		c.frame, c.batch, c.yields = frame, b, false
 		return false
 	}
 	c.link.Notify(c.late.rouse)
@@ -55,36 +55,71 @@ type guest struct {
 	// ctx is for commands, which wait for nothing.
 	ctx  context.Context //nolint:containedctx // the one of Serve, which a poller has no way to pass
 	over func()
+	// unread is the frame that is paused, if one is.
+	unread *ldlmv2.ClientFrame
 }
 
-// Readable does what has come asks for.
+// Readable does what has come asks for: until a batch is full, for then it is the
+// others' turn, and what that is answered has to be taken before there is more.
 func (g *guest) Readable() {
 	c := g.conversation
-	c.frame, c.batch = g.desk.frame, g.desk.batch
-	defer func() {
-		g.desk.batch = c.batch
-		c.frame, c.batch = nil, nil
-	}()
-	for !c.over.Load() && c.carrier.Buffered() {
-		err := c.carrier.Receive(c.frame)
-		if err != nil {
-			c.failed(err)
-		} else {
-			err = c.take(g.ctx)
-		}
-		if err != nil {
+	g.sit()
+	defer g.rise()
+	for !c.over.Load() && (c.paused || c.carrier.Buffered()) {
+		if g.one() != nil {
 			c.batch.reset()
 			return
 		}
 		if c.batch.full() {
 			c.carryOut(g.ctx)
+			c.late.rouse() // for the rest
+			return
 		}
 	}
 	c.carryOut(g.ctx)
 }
 
-// Attend writes what comes of itself.
-func (g *guest) Attend() { g.attend() }
+// sit takes what lies on the desk, rise puts it back. A frame that is paused goes
+// along.
+func (g *guest) sit() {
+	c := g.conversation
+	c.frame, c.batch = g.desk.frame, g.desk.batch
+	if c.paused {
+		c.frame, g.unread = g.unread, nil
+	}
+}
+
+func (g *guest) rise() {
+	c := g.conversation
+	if c.paused {
+		g.unread = c.frame
+		if g.desk.frame == c.frame {
+			g.desk.frame = new(ldlmv2.ClientFrame)
+		}
+	}
+	g.desk.batch = c.batch
+	c.frame, c.batch = nil, nil
+}
+
+// one takes in one frame, or goes on with one. An error ends the connection.
+func (g *guest) one() error {
+	c := g.conversation
+	if !c.paused {
+		if err := c.carrier.Receive(c.frame); err != nil {
+			c.failed(err)
+			return err
+		}
+	}
+	return c.take(g.ctx)
+}
+
+// Attend goes on with what was left, and writes what comes of itself.
+func (g *guest) Attend() {
+	if g.paused {
+		g.Readable()
+	}
+	g.attend()
+}
 
 // Over reports the end.
 func (g *guest) Over(err error) {

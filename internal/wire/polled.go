@@ -29,6 +29,8 @@ type polled struct {
 	// reading rests and patience runs.
 	backlog  []byte
 	patience *time.Timer
+	// released: the descriptor is closed, and may be somebody else's by now.
+	released bool
 }
 
 // Rouse has a poller's handler called soon. It does nothing for a connection that
@@ -57,7 +59,10 @@ func (p *polled) serve(e event) {
 	case behind:
 	case wasBehind:
 		p.tell()
-	case e.readable():
+	case !e.readable():
+	case !p.conn.finished.Load() && p.conn.Buffered():
+		p.tell() // of what the handler has left
+	default:
 		p.read()
 	}
 }
@@ -77,7 +82,9 @@ func (p *polled) attend() {
 // tell has the handler look at what was read before, and at what was not an event.
 func (p *polled) tell() {
 	if !p.conn.finished.Load() && p.conn.Buffered() {
-		p.handler.Readable()
+		if p.handler.Readable(); p.isBehind() {
+			return
+		}
 	}
 	if !p.conn.finished.Load() {
 		p.handler.Attend()
@@ -124,6 +131,7 @@ func (p *polled) over(err error) {
 	c := p.conn
 	c.turn.take()
 	p.poller.system.release(p.fd)
+	p.released = true
 	if p.patience != nil {
 		p.patience.Stop()
 	}
@@ -187,7 +195,7 @@ func (p *polled) catchUp(e event) (wasBehind, behind bool, err error) {
 		return true, true, err
 	}
 	if p.backlog = p.backlog[n:]; len(p.backlog) > 0 {
-		if n > 0 {
+		if n > 0 && !p.conn.finished.Load() { // nobody's last words take for ever
 			p.wait(p.conn.writeTimeout)
 		}
 		return true, true, nil
@@ -204,8 +212,8 @@ func (p *polled) catchUp(e event) (wasBehind, behind bool, err error) {
 
 // finish ends the writing. The caller has the turn.
 func (p *polled) finish() {
-	if len(p.backlog) > 0 {
-		return // when that is out
+	if p.released || len(p.backlog) > 0 {
+		return // it is over, or will be finished when that is out
 	}
 	p.poller.system.endWriting(p.fd)
 	p.wait(p.conn.farewell)

@@ -12,10 +12,11 @@ import (
 //
 // While the other side does not take what was written, nothing is read from it
 // and neither Readable nor Attend is called, so that what gathers for it is bounded
-// by what it may have outstanding.
+// by what it may have outstanding, and by what one call answers.
 type Handler interface {
 	// Readable says that something has come. What is buffered is to be read, and
-	// no more: see [Conn.Buffered].
+	// no more: see [Conn.Buffered]. A handler that leaves some of it, to let others
+	// have their turn, calls [Conn.Rouse]; nothing else is read meanwhile.
 	Readable()
 	// Attend says that [Conn.Rouse] was called since the last call.
 	Attend()
@@ -34,10 +35,6 @@ type Handler interface {
 // see [pace]. All methods are safe for concurrent use.
 type Poller struct {
 	system poll // the system's part, which see
-	// starting starts the goroutine, once there is something to wait for.
-	starting sync.Once
-	// failed: there will be none. Constant after that.
-	failed bool
 
 	// buf is what connections are read into, one after the other.
 	buf  []byte
@@ -49,8 +46,9 @@ type Poller struct {
 	conns map[int]*polled
 	// roused are those that are to be looked at without an event.
 	roused []*polled
-	// sleeping says that the goroutine has to be woken up.
-	sleeping, closed bool
+	// running: the goroutine was started; it is once there is something to wait for.
+	// sleeping says that it has to be woken up.
+	running, sleeping, closed bool
 }
 
 // NewPoller returns a poller, whose goroutine begins with the first connection.
@@ -60,34 +58,39 @@ func NewPoller(spin bool) *Poller {
 	return &Poller{done: make(chan struct{}), conns: map[int]*polled{}, pace: pace{may: spin}}
 }
 
-// start starts the goroutine. It reports false if there is none, and never will be.
+// start starts the goroutine, if there is none yet. It reports false if there is
+// still none: the poller is closed, or the system has no more descriptors for now.
 func (p *Poller) start() bool {
-	p.starting.Do(func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.failed = p.closed || p.system.open() != nil; p.failed {
-			close(p.done)
-			return
-		}
-		p.buf = make([]byte, mostBuffer)
-		go p.run()
-	})
-	return !p.failed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running {
+		return true
+	}
+	if p.closed || p.system.open() != nil {
+		return false
+	}
+	p.running, p.buf = true, make([]byte, mostBuffer)
+	go p.run()
+	return true
 }
 
 // Close ends the goroutine, after it has closed all connections that are left.
 func (p *Poller) Close() {
 	p.mu.Lock()
 	p.closed = true
+	running := p.running
 	p.mu.Unlock()
-	p.start() // if it has not; then there is nothing to end
-	p.wake()
-	<-p.done
+	if running {
+		p.wake()
+		<-p.done
+	}
 }
 
 // Adopt has the poller serve a connection from now on, of which one frame at least
-// was read. It reports false, and changes nothing, if that cannot be, as with TLS and
-// on systems that have no epoll: then the connection goes on as ever. From then on nobody else reads, and writes do not wait.
+// was read. It reports false, and changes nothing, if that cannot be, as with TLS, on
+// systems that have no epoll, where descriptors have run out and after [Conn.Finish]:
+// then the connection goes on as ever. From then on nobody else reads, and writes do
+// not wait.
 func (p *Poller) Adopt(c *Conn, h Handler) bool {
 	fd, ok := p.system.descriptor(c.conn)
 	if !ok {
@@ -100,7 +103,7 @@ func (p *Poller) Adopt(c *Conn, h Handler) bool {
 	pc := &polled{poller: p, conn: c, fd: fd, handler: h}
 	c.turn.take() // who writes from now on finds it polled
 	defer c.turn.giveBack()
-	if !p.take(pc) {
+	if c.finished.Load() || !p.take(pc) {
 		p.system.release(fd)
 		return false
 	}
@@ -178,22 +181,18 @@ func (p *Poller) find(conns []*polled, ready []event) ([]*polled, bool) {
 	return conns, p.closed
 }
 
-// attend looks after those that were roused, those too that are meanwhile.
+// attend looks after those that were roused. Those that are meanwhile come after
+// what has happened to others.
 func (p *Poller) attend() {
-	for {
-		p.mu.Lock()
-		roused := p.roused
-		p.roused = nil
-		for _, c := range roused {
-			c.roused = false
-		}
-		p.mu.Unlock()
-		if len(roused) == 0 {
-			return
-		}
-		for _, c := range roused {
-			c.attend()
-		}
+	p.mu.Lock()
+	roused := p.roused
+	p.roused = nil
+	for _, c := range roused {
+		c.roused = false
+	}
+	p.mu.Unlock()
+	for _, c := range roused {
+		c.attend()
 	}
 }
 

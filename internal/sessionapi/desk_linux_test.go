@@ -1,0 +1,227 @@
+package sessionapi_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/journal/memory"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/node"
+	"github.com/ldlm-io/ldlm/internal/sessionapi"
+	"github.com/ldlm-io/ldlm/internal/wire"
+)
+
+// port is a server with one poller, at an address of the loopback.
+type port struct {
+	t      *testing.T
+	server *sessionapi.Server
+	addr   string
+}
+
+// open opens it over a node, until the test is over.
+func openPort(t *testing.T, n sessionapi.Node, change ...func(*sessionapi.Config)) *port {
+	t.Helper()
+	config := sessionapi.Config{Node: n, Immediate: true, Pollers: 1}
+	for _, f := range change {
+		f(&config)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &port{t: t, server: sessionapi.New(config), addr: l.Addr().String()}
+	plain := acceptor{l}
+	served := make(chan error, 1)
+	go func() { served <- p.server.ServeListener(context.Background(), plain) }()
+	t.Cleanup(func() {
+		_ = l.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		p.server.Close()
+	})
+	return p
+}
+
+// acceptor is a listener of connections without a preface.
+type acceptor struct{ net.Listener }
+
+func (a acceptor) Accept() (*wire.Conn, error) {
+	c, err := a.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return wire.NewConn(c, time.Minute), nil
+}
+
+// dial connects a client that has a session.
+func (p *port) dial(secret byte) *wire.Conn {
+	p.t.Helper()
+	c := p.connect()
+	w := p.hello(c, secret).GetWelcome()
+	if w == nil {
+		p.t.Fatal("no welcome")
+	}
+	return c
+}
+
+func (p *port) connect() *wire.Conn {
+	p.t.Helper()
+	raw, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = raw.Close() })
+	if err := raw.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // else it may grow to much
+		p.t.Fatal(err)
+	}
+	return wire.NewConn(raw, 0)
+}
+
+// hello says hello and returns what it is answered.
+func (p *port) hello(c *wire.Conn, secret byte) *ldlmv2.ServerFrame {
+	p.t.Helper()
+	h := &ldlmv2.Hello{Version: 2, Secret: bytes.Repeat([]byte{secret}, 16), TtlUs: (10 * time.Minute).Microseconds()}
+	return p.ask(c, &ldlmv2.ClientFrame{Hello: h})
+}
+
+// ask sends a frame and returns the next one that comes.
+func (p *port) ask(c *wire.Conn, f *ldlmv2.ClientFrame) *ldlmv2.ServerFrame {
+	p.t.Helper()
+	if err := c.WriteClient(f); err != nil {
+		p.t.Fatal(err)
+	}
+	answer := new(ldlmv2.ServerFrame)
+	if err := c.ReadServer(answer); err != nil {
+		p.t.Fatal(err)
+	}
+	return answer
+}
+
+func openNode(t *testing.T) *node.Node {
+	t.Helper()
+	settings := lock.DefaultSettings()
+	settings.MaxTTL = 10 * lock.Minute // nobody falls silent, however slow the machine is
+	n, err := node.Open(node.Config{Settings: settings}, memory.Open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// counting counts the commands that a node is asked to carry out.
+type counting struct {
+	sessionapi.Node
+	mu    sync.Mutex
+	links map[lock.SessionNumber]*countingLink
+}
+
+type countingLink struct {
+	sessionapi.Link
+	mu       sync.Mutex
+	commands int
+}
+
+func (n *counting) Attach(ctx context.Context, open *lock.Open) (sessionapi.Link, lock.Outcome, error) {
+	l, o, err := n.Node.Attach(ctx, open)
+	if l == nil {
+		return l, o, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := &countingLink{Link: l}
+	n.links[l.Session()] = c
+	return c, o, err
+}
+
+func (l *countingLink) Submit(ctx context.Context, commands []lock.Command) error {
+	l.mu.Lock()
+	l.commands += len(commands)
+	l.mu.Unlock()
+	return l.Link.Submit(ctx, commands)
+}
+
+// most is how many commands of one client were carried out.
+func (n *counting) most() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	most := 0
+	for _, l := range n.links {
+		l.mu.Lock()
+		most = max(most, l.commands)
+		l.mu.Unlock()
+	}
+	return most
+}
+
+// One frame may ask for much that is answered with more. While its client reads none
+// of the answers, the rest of the frame waits, and others are served; all of it is
+// answered in the end.
+func TestAnswersWaitForTheirReader(t *testing.T) {
+	const asked = 12_000 // about 4 KiB of answer each, which is more than all buffers
+	n := &counting{Node: below{openNode(t)}, links: map[lock.SessionNumber]*countingLink{}}
+	p := openPort(t, n)
+	holder := p.dial(1)
+	name := strings.Repeat("x", 100)
+	taken := acquire(1, 1, name, 0)
+	taken.Acquire.Note = &ldlmv2.Note{Value: bytes.Repeat([]byte{'v'}, 4096)}
+	if a := p.ask(holder, &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{taken}}).GetAnswers(); len(a) != 1 || a[0].GetCode() != ok {
+		t.Fatal(a)
+	}
+	greedy := p.dial(2)
+	all := &ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 7}}
+	for i := range asked {
+		all.Ops = append(all.Ops, acquire(1, uint64(i+1), name, 0))
+	}
+	if err := greedy.WriteClient(all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(asked/1024 + 10) { // a batch of the other's may go before each
+		f := p.ask(holder, &ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: i}})
+		if f.GetKeepAlive().GetNumber() != i {
+			t.Fatalf("keep-alive %d is answered by %v", i, f)
+		}
+	}
+	if did := n.most(); did >= asked {
+		t.Errorf("%d operations were carried out for a client that reads nothing", did)
+	}
+	if err := readAnswers(greedy, asked); err != nil {
+		t.Fatal(err)
+	}
+	if a := p.ask(greedy, &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(2, 1, "y", 0)}}).GetAnswers(); len(a) != 1 || a[0].GetCode() != ok {
+		t.Error(a) // it goes on as ever
+	}
+}
+
+// readAnswers reads as many answers in slot 1, in their order, and a keep-alive.
+func readAnswers(c *wire.Conn, many int) error {
+	heard := false
+	var f ldlmv2.ServerFrame
+	for n := 0; n < many; {
+		if err := c.ReadServer(&f); err != nil {
+			return err
+		}
+		for _, a := range f.GetAnswers() {
+			if n++; a.GetSeq() != uint64(n) || a.GetCode() != held {
+				return fmt.Errorf("answer %d: %d %v", n, a.GetSeq(), a.GetCode())
+			}
+		}
+		heard = heard || f.GetKeepAlive().GetNumber() == 7
+	}
+	if !heard {
+		return fmt.Errorf("the keep-alive is not confirmed")
+	}
+	return nil
+}
