@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ const (
 )
 
 // magic begins every connection; its last byte is the version.
-const magic = "LDLM-MEMBER\x01"
+const magic = "LDLM-MEMBER\x02"
 
 // helloWithin is how long the beginning of a connection may take.
 const helloWithin = 5 * time.Second
@@ -26,13 +27,35 @@ const helloWithin = 5 * time.Second
 type hello struct {
 	purpose             byte
 	cluster, from, whom string
+	directory           string // of the one that speaks
+	known               card   // of the one that is spoken to
+}
+
+// card is what a member knows of another one; zero if it has not met it.
+type card struct {
+	directory string
+	entry     uint64
 }
 
 func (h *hello) write(w io.Writer) error {
 	b := append([]byte(magic), h.purpose)
 	b = appendText(appendText(appendText(b, h.cluster), h.from), h.whom)
-	_, err := w.Write(b)
+	_, err := w.Write(appendCard(appendText(b, h.directory), h.known))
 	return err
+}
+
+func appendCard(b []byte, c card) []byte {
+	return binary.BigEndian.AppendUint64(appendText(b, c.directory), c.entry)
+}
+
+func readCard(r io.Reader) (c card, err error) {
+	if c.directory, err = readText(r); err != nil {
+		return c, err
+	}
+	var entry [8]byte
+	_, err = io.ReadFull(r, entry[:])
+	c.entry = binary.BigEndian.Uint64(entry[:])
+	return c, err
 }
 
 func readHello(r io.Reader) (h hello, err error) {
@@ -47,20 +70,25 @@ func readHello(r io.Reader) (h hello, err error) {
 		return h, fmt.Errorf("it speaks version %d of the members' protocol, this program version %d", head[len(magic)-1], magic[len(magic)-1])
 	}
 	h.purpose = head[len(magic)]
-	for _, text := range []*string{&h.cluster, &h.from, &h.whom} {
+	for _, text := range []*string{&h.cluster, &h.from, &h.whom, &h.directory} {
 		if *text, err = readText(r); err != nil {
 			return h, err
 		}
 	}
-	return h, nil
+	h.known, err = readCard(r)
+	return h, err
 }
 
 // welcome is what a listener answers.
-type welcome struct{ cluster, member, refusal string }
+type welcome struct {
+	cluster, member, refusal string
+	directory                string // of the one that answers
+	known                    card   // of the one that has spoken
+}
 
 func (w *welcome) write(to io.Writer) error {
 	b := appendText(appendText(appendText([]byte(magic), w.cluster), w.member), w.refusal)
-	_, err := to.Write(b)
+	_, err := to.Write(appendCard(appendText(b, w.directory), w.known))
 	return err
 }
 
@@ -69,12 +97,13 @@ func readWelcome(r io.Reader) (w welcome, err error) {
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != magic {
 		return w, errNoMember
 	}
-	for _, text := range []*string{&w.cluster, &w.member, &w.refusal} {
+	for _, text := range []*string{&w.cluster, &w.member, &w.refusal, &w.directory} {
 		if *text, err = readText(r); err != nil {
 			return w, err
 		}
 	}
-	return w, nil
+	w.known, err = readCard(r)
+	return w, err
 }
 
 // greet begins a connection from the dialer's side.
@@ -96,11 +125,19 @@ func (p *Port) greet(c net.Conn, h *hello) (*welcome, error) {
 	}
 	switch name := certifiedName(c); {
 	case w.refusal != "":
+		if name == "" || name == w.member {
+			if err := p.hear(w.member, w.known); err != nil {
+				return nil, err
+			}
+		}
 		return nil, fmt.Errorf("member %q refuses: %s", w.member, w.refusal)
 	case name != "" && name != w.member:
 		return nil, fmt.Errorf("it says that it is member %q, and has the certificate of %q", w.member, name)
 	case h.whom != "" && w.member != h.whom:
 		return nil, fmt.Errorf("member %q is there, and not %q: see the addresses of the members", w.member, h.whom)
+	}
+	if err := p.acquaint(h.purpose, w.member, w.directory, w.known); err != nil {
+		return nil, err
 	}
 	return &w, c.SetDeadline(time.Time{})
 }
@@ -120,6 +157,15 @@ func (p *Port) receive(c net.Conn) (*hello, error) {
 		return nil, err
 	}
 	w := welcome{cluster: p.Cluster(), member: p.config.Member, refusal: p.objection(c, &h)}
+	if w.refusal == "" && h.from != "" {
+		if err := p.introduced(helloWithin); err != nil {
+			return nil, err
+		}
+		w.directory, w.known = p.cards(h.from)
+		if err := p.acquaint(h.purpose, h.from, h.directory, h.known); err != nil {
+			w.refusal = err.Error()
+		}
+	}
 	if err := w.write(c); err != nil {
 		return nil, err
 	}
@@ -144,7 +190,7 @@ func (p *Port) objection(c net.Conn, h *hello) string {
 	case h.purpose == forJournal && h.from == "":
 		return "only members speak of the journal"
 	case h.from == p.config.Member:
-		return fmt.Sprintf("this is member %q as well: give each member its own name", h.from)
+		return fmt.Sprintf("this is member %q as well: give each member its own name, and name another one's address with cluster_join", h.from)
 	default:
 		return ""
 	}

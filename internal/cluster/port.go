@@ -46,6 +46,8 @@ type Port struct {
 	end     context.CancelFunc
 	tasks   sync.WaitGroup
 	streams chan net.Conn // for the journal
+	known   chan struct{} // closed when roll is set
+	roll    Roll
 
 	mu       sync.Mutex
 	cluster  string
@@ -68,7 +70,7 @@ func Open(c Config) (*Port, error) {
 		}
 	}
 	p := &Port{
-		config: c, log: c.Logger, cluster: c.Cluster, streams: make(chan net.Conn),
+		config: c, log: c.Logger, cluster: c.Cluster, streams: make(chan net.Conn), known: make(chan struct{}),
 		handlers: map[byte]Handler{}, open: map[net.Conn]bool{}, lines: map[string]*line{},
 	}
 	p.ctx, p.end = context.WithCancel(context.Background())
@@ -204,6 +206,11 @@ func (p *Port) secure(c net.Conn, side func(net.Conn, *tls.Config) *tls.Conn) (n
 // dial begins a connection to another member. An empty name expects nobody in
 // particular.
 func (p *Port) dial(ctx context.Context, whom, address string, purpose byte) (net.Conn, *welcome, error) {
+	if purpose == forJournal {
+		if err := p.introduced(dialWithin); err != nil {
+			return nil, nil, err
+		}
+	}
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -216,7 +223,9 @@ func (p *Port) dial(ctx context.Context, whom, address string, purpose byte) (ne
 	c, err := p.secure(raw, tls.Client)
 	var w *welcome
 	if err == nil {
-		w, err = p.greet(c, &hello{purpose: purpose, cluster: p.Cluster(), from: p.config.Member, whom: whom})
+		h := &hello{purpose: purpose, cluster: p.Cluster(), from: p.config.Member, whom: whom}
+		h.directory, h.known = p.cards(whom)
+		w, err = p.greet(c, h)
 	}
 	if err == nil && !stop() {
 		err = ctx.Err()

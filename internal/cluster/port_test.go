@@ -32,6 +32,7 @@ func open(t *testing.T, member string, f Files) *Port {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
+	p.Introduce(newBook(member))
 	p.Handle('E', func(_ context.Context, b []byte) []byte { return append([]byte(member+" "), b...) })
 	return p
 }
@@ -227,7 +228,7 @@ func TestHostileFrames(t *testing.T) {
 
 func FuzzHello(f *testing.F) {
 	var b bytes.Buffer
-	h := hello{forJournal, "01", "a", "b"}
+	h := hello{forJournal, "01", "a", "b", "02", card{"03", 4}}
 	if err := h.write(&b); err != nil {
 		f.Fatal(err)
 	}

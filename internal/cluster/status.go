@@ -29,6 +29,10 @@ type Status struct {
 	Term   uint64 `json:"term"`
 	// Applied counts the entries that the member has applied.
 	Applied uint64 `json:"applied"`
+	// Entry is the newest entry of the log that the member has applied.
+	Entry uint64 `json:"entry"`
+	// Awaits are the members that this one of a new cluster has not met yet.
+	Awaits []string `json:"awaits,omitempty"`
 	// Joined says that the member serves clients.
 	Joined  bool   `json:"joined"`
 	Members []Info `json:"members"`

@@ -89,6 +89,11 @@ func openMembership(c *Config) (*membership, error) {
 		m.config.Name = "local"
 	}
 	m.cluster = id
+	if at := m.config.Join; at != "" && (at == m.config.Advertise || at == m.config.Listener.Addr().String()) {
+		_ = m.config.Listener.Close() // nothing came over it
+		return nil, fmt.Errorf("cluster_join %s: this is the address of this member itself: name that of a member that runs; "+
+			"the first member of a cluster is started without cluster_join", at)
+	}
 	if m.fresh && len(m.config.First) > 0 {
 		m.cluster = identityOf(m.config.First)
 	}
@@ -143,7 +148,8 @@ func (m *membership) meet() error {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return fmt.Errorf("cluster_join %s: no member answers there: %w", m.config.Join, err)
+			return fmt.Errorf("cluster_join %s: no member took this one in: %w: "+
+				"name the members' address (cluster_advertise_address) of a member that runs, as \"ldlm cluster members\" shows it", m.config.Join, err)
 		}
 	}
 }
@@ -153,6 +159,7 @@ func (m *membership) journalConfig(c raftlog.Config) raftlog.Config {
 	c.Member, c.Cluster = m.config.Name, m.cluster
 	c.Streams, c.Courier = m.port.Streams(), courier{m.port}
 	c.Join = m.config.Join != ""
+	c.Introduce = func(r *raftlog.Roll) { m.port.Introduce(r) }
 	for _, name := range slices.Sorted(maps.Keys(m.config.First)) {
 		c.Peers = append(c.Peers, raftlog.Peer{Member: name, Address: m.config.First[name]})
 	}
@@ -192,6 +199,7 @@ func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.L
 	if m.config.Join != "" {
 		m.tasks.Go(m.join)
 	}
+	m.warnIfMoved()
 	m.tasks.Go(func() { m.tellLeaders(tell) })
 	m.tasks.Go(m.watchCertificates)
 }
@@ -207,6 +215,20 @@ func (m *membership) join() {
 	m.log.InfoContext(m.ctx, "This member has a vote", "member", m.config.Name)
 }
 
+// warnIfMoved says that the other members look for this one elsewhere.
+func (m *membership) warnIfMoved() {
+	if m.config.Join != "" || m.journal.VotesAlone() {
+		return // it tells them, or itself
+	}
+	for _, x := range m.journal.Members() {
+		if x.Member == m.config.Name && x.Address != m.config.Advertise {
+			m.log.ErrorContext(m.ctx, "The other members know this one under another address, and do not reach it here",
+				"member", m.config.Name, "known", x.Address, "cluster_advertise_address", m.config.Advertise,
+				"fix", "start it with that address, or once with cluster_join and the address of another member, which tells them the new one")
+		}
+	}
+}
+
 // remove makes a member none any more, also for the table of locks.
 func (m *membership) remove(ctx context.Context, name string) error {
 	if err := m.journal.Remove(ctx, name); err != nil {
@@ -220,6 +242,7 @@ func (m *membership) status() []byte {
 	s := m.journal.Status()
 	v := cluster.Status{
 		Cluster: s.Cluster, Member: s.Member, Version: m.version, Clients: m.config.Clients, Leader: s.Leader, Term: s.Term, Applied: s.Applied,
+		Entry: s.AppliedEntry, Awaits: m.journal.Roll().Awaits(),
 	}
 	select {
 	case <-m.node.Begun():
@@ -309,7 +332,11 @@ func (m *membership) meetAll() {
 			defer cancel()
 			answer, err := m.port.Ask(ctx, x.Member, x.Address, cluster.TopicStatus, nil)
 			var s cluster.Status
-			if err != nil || json.Unmarshal(answer, &s) != nil || s.Clients == "" {
+			if err != nil || json.Unmarshal(answer, &s) != nil {
+				return
+			}
+			m.journal.Roll().Note(x.Member, s.Entry)
+			if s.Clients == "" {
 				return
 			}
 			m.mu.Lock()

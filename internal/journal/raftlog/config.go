@@ -24,6 +24,10 @@ type Config struct {
 
 	// Streams are the connections to other members. Default: none, the member is alone.
 	Streams Streams
+	// Introduce is called once, with who the members are, when the journal has started;
+	// until then nobody is to be spoken to over Streams. Default: whoever has the
+	// right name is trusted.
+	Introduce func(*Roll)
 	// Transport, for tests, replaces them; it carries what members say to each other. Default: none, the
 	// member is alone. One that pipelines must have no more than one request in
 	// flight (raft.NetworkTransportConfig.MaxRPCsInFlight = 1), or a member that
@@ -167,6 +171,17 @@ func (c *Config) raftConfig(notify chan<- bool, log *logWriter) *raft.Config {
 	rc.NotifyCh = notify
 	rc.Logger = log.hclog("raft")
 	return rc
+}
+
+// othersAtFirst are the names of the other members that a new directory begins with.
+func (c *Config) othersAtFirst() []string {
+	var names []string
+	for _, p := range c.Peers {
+		if p.Member != c.Member {
+			names = append(names, p.Member)
+		}
+	}
+	return names
 }
 
 // configuration is what a new directory begins with.

@@ -38,6 +38,14 @@ type identity struct {
 	// Born says that log and snapshots are complete. Before it is set, nothing was
 	// acknowledged, and the birth begins anew.
 	Born bool `json:"born"`
+	// Directory is random: that of another directory of the same member is another one.
+	// Directories of early versions get theirs when they are opened.
+	Directory string `json:"directory,omitempty"`
+	// Known are the directories of other members, by name.
+	Known map[string]string `json:"known,omitempty"`
+	// Awaits are the members that must have been met before this one, with which a new
+	// cluster begins, takes part in anything.
+	Awaits []string `json:"awaits,omitempty"`
 }
 
 // directoryFormat is what this program writes. A directory of a newer format is refused.
@@ -197,13 +205,16 @@ func (d *directory) checkEmpty() error {
 }
 
 // writeIdentity makes the identity durable.
-func (d *directory) writeIdentity(disk *disk) error {
-	line, err := json.Marshal(d.identity)
+func (d *directory) writeIdentity(disk *disk) error { return d.write(disk, d.path) }
+
+// write makes an identity that of the directory at path.
+func (i *identity) write(disk *disk, path string) error {
+	line, err := json.Marshal(i)
 	if err != nil {
 		return err
 	}
 	b := fmt.Appendf(line, "\n%08x\n", crc32.Checksum(line, castagnoli))
-	return disk.replaceFile(filepath.Join(d.path, "identity"), b)
+	return disk.replaceFile(filepath.Join(path, "identity"), b)
 }
 
 // claim gives a new directory its identity, or compares that of an old one with
@@ -212,20 +223,23 @@ func (d *directory) claim(disk *disk, cluster, member string) error {
 	switch {
 	case d.Format == 0:
 		if cluster == "" {
-			cluster = newClusterID()
+			cluster = newID()
 		}
-		d.identity = identity{Format: directoryFormat, Cluster: cluster, Member: member}
+		d.identity = identity{Format: directoryFormat, Cluster: cluster, Member: member, Directory: newID()}
 		return d.writeIdentity(disk)
 	case d.Member != member:
 		return fmt.Errorf("the data directory %s belongs to member %q, and this is member %q: "+
 			"start it with that name, or name another directory with data_dir", d.path, d.Member, member)
 	case cluster != "" && d.Cluster != cluster:
 		return fmt.Errorf("the data directory %s belongs to cluster %s, and not to %s: name another directory with data_dir", d.path, d.Cluster, cluster)
+	case d.Directory == "":
+		d.Directory = newID()
+		return d.writeIdentity(disk)
 	}
 	return nil
 }
 
-func newClusterID() string {
+func newID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])

@@ -26,7 +26,8 @@
 //
 // # The data directory
 //
-//	DIR/identity    format, cluster, member; written first and once more at the end of the birth
+//	DIR/identity    format, cluster, member; written first, at the end of the birth, and when
+//	                a member is met (type Roll)
 //	DIR/lock        held while a process uses the directory
 //	DIR/log/        segment files, and meta: which segments count, term and vote
 //	DIR/snapshots/  the newest snapshot

@@ -21,6 +21,7 @@ type Journal struct {
 	log       *slog.Logger
 	machine   journal.Machine
 	dir       *directory
+	roll      *Roll
 	disk      *disk
 	store     *store
 	snapshots *snapshots
@@ -290,6 +291,7 @@ func (j *Journal) quit() {
 	_ = j.raft.Shutdown().Error() // it has none
 	j.disk.atWork.Store(false)
 	j.store.close()
+	j.roll.close()
 	j.dir.close()
 	j.disk.running.rest()
 }

@@ -34,6 +34,7 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 		snapshotNow: make(chan chan error), changed: make(chan struct{}), queue: newQueue(c.MaxEntryBytes, c.MaxInFlight),
 		sent: newSent(), leaderless: time.Now(),
 	}
+	j.roll = &Roll{journal: j, entries: map[string]uint64{}}
 	j.fsm = &fsm{journal: j, machine: m, more: make(chan struct{}, 1)}
 	j.stopped, j.stop = context.WithCancel(context.Background())
 	if err := j.open(); err != nil {
@@ -150,6 +151,9 @@ func (j *Journal) giveBirth() error {
 		if err != nil {
 			return fmt.Errorf("begin the log in %s: %w", j.dir.logDir(), err)
 		}
+		if c.Introduce != nil {
+			j.dir.Awaits = c.othersAtFirst()
+		}
 	}
 	j.dir.Born = true
 	if err := j.dir.writeIdentity(j.disk); err != nil {
@@ -192,6 +196,9 @@ func (j *Journal) start() (err error) {
 	j.tasks.Go(j.runLead)
 	j.tasks.Go(j.runKeeper)
 	j.tasks.Go(j.runObserver)
+	if j.cfg.Introduce != nil {
+		j.cfg.Introduce(j.roll)
+	}
 	return nil
 }
 

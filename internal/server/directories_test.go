@@ -1,0 +1,307 @@
+package server_test
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/internal/cluster"
+	"github.com/ldlm-io/ldlm/internal/server"
+)
+
+// street is where three members of a cluster live, which are started again and again.
+type street struct {
+	t     *testing.T
+	dir   string
+	first map[string]string
+	doors map[string]*door
+	runs  map[string]*member
+}
+
+// door keeps an address for a member, also while the member is away: then who comes is sent away.
+type door struct {
+	net.Listener
+	mu   sync.Mutex
+	room *room
+}
+
+// room is what a member sees of its door.
+type room struct {
+	door  *door
+	conns chan net.Conn
+	left  chan struct{}
+	leave sync.Once
+}
+
+func (d *door) run() {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil {
+			return
+		}
+		d.mu.Lock()
+		in := d.room
+		d.mu.Unlock()
+		if in == nil {
+			_ = c.Close()
+			continue
+		}
+		select {
+		case in.conns <- c:
+		case <-in.left:
+			_ = c.Close()
+		}
+	}
+}
+
+// enter gives a member its door.
+func (d *door) enter() *room {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room = &room{door: d, conns: make(chan net.Conn), left: make(chan struct{})}
+	return d.room
+}
+
+func (r *room) Accept() (net.Conn, error) {
+	select {
+	case c := <-r.conns:
+		return c, nil
+	case <-r.left:
+		return nil, net.ErrClosed
+	}
+}
+
+func (r *room) Close() error {
+	r.leave.Do(func() {
+		r.door.mu.Lock()
+		defer r.door.mu.Unlock()
+		if r.door.room == r {
+			r.door.room = nil
+		}
+		close(r.left)
+	})
+	return nil
+}
+
+func (r *room) Addr() net.Addr { return r.door.Addr() }
+
+// newStreet gives three members their addresses.
+func newStreet(t *testing.T) *street {
+	t.Helper()
+	h := &street{t: t, dir: memoryDir(t), first: map[string]string{}, doors: map[string]*door{}, runs: map[string]*member{}}
+	var open sync.WaitGroup
+	for _, name := range []string{"a", "b", "c"} {
+		d := &door{Listener: listen(t)}
+		h.first[name], h.doors[name] = d.Addr().String(), d
+		open.Go(d.run)
+	}
+	t.Cleanup(func() {
+		for _, d := range h.doors {
+			_ = d.Close() // the test is over
+		}
+		open.Wait()
+	})
+	return h
+}
+
+func (h *street) data(name string) string { return filepath.Join(h.dir, name) }
+
+// start starts a member where it was.
+func (h *street) start(name string, complete func(*server.Members)) *member {
+	h.t.Helper()
+	m := h.tryStart(name, complete)
+	h.t.Cleanup(func() { m.end(h.t) })
+	return m
+}
+
+// tryStart starts a member that may fail by itself.
+func (h *street) tryStart(name string, complete func(*server.Members)) *member {
+	h.t.Helper()
+	port := h.doors[name].enter()
+	l := listen(h.t)
+	c := &server.Members{Listener: port, Advertise: h.first[name], Name: name, Clients: l.Addr().String(), First: h.first}
+	if complete != nil {
+		complete(c)
+	}
+	s, err := server.Start(server.Config{Listener: l, DataDir: h.data(name), RestartLease: time.Minute, Members: c})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.runs[name] = &member{Server: s, name: name, address: c.Advertise, clients: c.Clients}
+	return h.runs[name]
+}
+
+// begun waits until members serve.
+func (h *street) begun(names ...string) {
+	h.t.Helper()
+	for _, name := range names {
+		select {
+		case <-h.runs[name].Node().Begun():
+		case <-h.runs[name].Failed():
+			h.t.Fatalf("member %s: %v", name, h.runs[name].Err())
+		}
+	}
+}
+
+// disowned waits until a member ends by itself, and returns why.
+func (h *street) disowned(m *member) string {
+	h.t.Helper()
+	select {
+	case <-m.Failed():
+	case <-time.After(fuse):
+		h.t.Fatalf("member %s goes on", m.name)
+	}
+	err := m.Err()
+	_ = m.Shutdown(h.t.Context()) // it has failed
+	if err == nil {
+		h.t.Fatalf("member %s ended without an error", m.name)
+	}
+	return err.Error()
+}
+
+// A member whose directory was lost is not one any more: with the third member away it gets
+// no vote from the other, and ends with what to do. With its own directory it goes on.
+func TestWipedMember(t *testing.T) {
+	for _, joins := range []bool{false, true} {
+		h := newStreet(t)
+		for name := range h.first {
+			h.start(name, nil)
+		}
+		h.begun("a", "b", "c")
+		h.runs["a"].end(t)
+		h.runs["b"].end(t)
+		if err := os.Rename(h.data("a"), h.data("away")); err != nil {
+			t.Fatal(err)
+		}
+		wiped := h.tryStart("a", func(m *server.Members) {
+			if joins {
+				m.First, m.Join = nil, h.first["c"]
+			}
+		})
+		why := h.disowned(wiped)
+		for _, want := range []string{"another data directory", "ldlm cluster remove a", "a new name"} {
+			if !strings.Contains(why, want) {
+				t.Errorf("joins %v: %q does not say %q", joins, why, want)
+			}
+		}
+		if err := h.runs["c"].Kept().Barrier(t.Context()); err == nil {
+			t.Errorf("joins %v: somebody leads with a member that has forgotten its votes", joins)
+		}
+		if err := errors.Join(os.RemoveAll(h.data("a")), os.Rename(h.data("away"), h.data("a"))); err != nil {
+			t.Fatal(err)
+		}
+		h.start("a", nil)
+		h.begun("a", "c")
+	}
+}
+
+// A member that was put back from an older copy does not have what it has confirmed.
+func TestOlderCopy(t *testing.T) {
+	h := newStreet(t)
+	for name := range h.first {
+		h.start(name, nil)
+	}
+	h.begun("a", "b", "c")
+	h.runs["a"].end(t)
+	if err := os.CopyFS(h.data("copy"), os.DirFS(h.data("a"))); err != nil {
+		t.Fatal(err)
+	}
+	h.start("a", nil)
+	h.begun("a")
+	c, err := ldlm.Dial(h.runs["b"].clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	l, err := lockAt(t, c, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release(t, l)
+	h.seen("b", "a", h.runs["a"].Kept().Status().AppliedEntry)
+	h.seen("c", "a", h.runs["a"].Kept().Status().AppliedEntry)
+	h.runs["a"].end(t)
+	if err := errors.Join(os.RemoveAll(h.data("a")), os.Rename(h.data("copy"), h.data("a"))); err != nil {
+		t.Fatal(err)
+	}
+	why := h.disowned(h.tryStart("a", nil))
+	for _, want := range []string{"an older copy", "ldlm cluster remove a", "a new name"} {
+		if !strings.Contains(why, want) {
+			t.Errorf("%q does not say %q", why, want)
+		}
+	}
+}
+
+// seen waits until a member has seen another one with an entry.
+func (h *street) seen(by, whom string, entry uint64) {
+	h.t.Helper()
+	for limit := time.Now().Add(fuse); ; {
+		if _, had := h.runs[by].Kept().Roll().Of(whom); had >= entry {
+			return
+		}
+		if time.Now().After(limit) {
+			h.t.Fatalf("%s has not seen %s with entry %d", by, whom, entry)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// A new cluster begins when all its members have met: two of them, one with a directory
+// that was lost before, cannot know better.
+func TestAllMeetFirst(t *testing.T) {
+	h := newStreet(t)
+	h.start("a", nil)
+	h.start("b", nil)
+	for name, other := range map[string]string{"a": "b", "b": "a"} {
+		for limit := time.Now().Add(fuse); ; <-time.After(10 * time.Millisecond) {
+			if d, _ := h.runs[name].Kept().Roll().Of(other); d != "" {
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("%s has not met %s", name, other)
+			}
+		}
+		if got := h.runs[name].Kept().Roll().Awaits(); len(got) != 1 || got[0] != "c" {
+			t.Errorf("%s waits for %q", name, got)
+		}
+	}
+	for name, at := range map[string]string{"a": h.first["b"], "b": h.first["a"]} {
+		port, err := cluster.Open(cluster.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := port.Ask(t.Context(), "", at, cluster.TopicStatus, nil)
+		port.Close()
+		if err != nil || !strings.Contains(string(answer), `"awaits":["c"]`) {
+			t.Errorf("%s: %s, %v", name, answer, err)
+		}
+	}
+	h.start("c", nil)
+	h.begun("a", "b", "c")
+	for name, m := range h.runs {
+		if got := m.Kept().Roll().Awaits(); len(got) != 0 {
+			t.Errorf("%s waits for %q", name, got)
+		}
+	}
+}
+
+// Who joins at its own address, or where nobody is, is told so.
+func TestJoinNobody(t *testing.T) {
+	h := newStreet(t)
+	port, l := listen(t), listen(t)
+	c := &server.Members{Listener: port, Advertise: port.Addr().String(), Name: "d", Join: port.Addr().String()}
+	_, err := server.Start(server.Config{Listener: l, DataDir: h.data("d"), Members: c})
+	if err == nil || !strings.Contains(err.Error(), "the address of this member itself") {
+		t.Errorf("at itself: %v", err)
+	}
+	if _, err := os.Stat(h.data("d")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory was made: %v", err)
+	}
+}
