@@ -19,6 +19,9 @@ type GateConfig struct {
 	Audit  *audit.Log
 	// Slowness is how guessing is slowed down.
 	Slowness Slowness
+	// Connections bounds those of all clients, ConnectionsEach those of one principal
+	// that has no limit of its own; see [Gate.Enter]. 0 is no limit.
+	Connections, ConnectionsEach int
 }
 
 // A Gate decides who comes in. Make one with [NewGate]. All methods are safe for
@@ -40,6 +43,9 @@ type Gate struct {
 	register atomic.Pointer[register]
 	refusals [countedReasons]atomic.Uint64
 	told     told
+	// connections and connectionsEach are limits of places.
+	connections, connectionsEach int
+	places                       places
 
 	// mu is held while the accounts are replaced.
 	mu sync.Mutex
@@ -49,6 +55,7 @@ type Gate struct {
 func NewGate(c GateConfig) *Gate {
 	g := &Gate{
 		passwords: c.Passwords, log: c.Logger, audit: c.Audit, throttle: newThrottle(c.Slowness),
+		connections: c.Connections, connectionsEach: c.ConnectionsEach,
 		anyone: newLastingPass(&Principal{Role: Admin}), byPassword: newLastingPass(&Principal{Role: Admin}),
 	}
 	if g.log == nil {

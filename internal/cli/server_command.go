@@ -118,7 +118,7 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	r := &reloader{
 		binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: auth.NewPasswords(passwords...), audit: e.audit, manager: e.manager,
 	}
-	c.Gate = r.openGate(accounts)
+	c.Gate = r.openGate(accounts, &settings)
 	c.Operator, c.Audit = r, e.audit
 	c.PulseEvery = systemd.WatchdogEvery(p.Getenv)
 	c.Pulse = func() { e.tell(c.Logger, systemd.Alive) }

@@ -83,8 +83,11 @@ func (r *reloader) Reload(by audit.Actor) error {
 }
 
 // openGate makes the gate whose passwords and accounts are replaced.
-func (r *reloader) openGate(accounts []auth.Account) *auth.Gate {
-	r.gate = auth.NewGate(auth.GateConfig{Passwords: r.passwords, Logger: r.log, Audit: r.audit})
+func (r *reloader) openGate(accounts []auth.Account, s *config.Server) *auth.Gate {
+	r.gate = auth.NewGate(auth.GateConfig{
+		Passwords: r.passwords, Logger: r.log, Audit: r.audit,
+		Connections: int(s.MaxConnections), ConnectionsEach: int(s.MaxConnectionsPerPrincipal),
+	})
 	if accounts != nil {
 		r.gate.SetAccounts(accounts)
 	}

@@ -55,6 +55,11 @@ type connection struct {
 	ended bool
 	// session is the session of the first protocol; nil before the first call.
 	session *session
+	// places are those that it has at the gate, by names of principals: one, unless
+	// several come over one connection.
+	places map[string]func()
+	// lately is the last pass that a place was found for.
+	lately atomic.Pointer[auth.Pass]
 }
 
 // AuthType names the kind of AuthInfo.
@@ -90,6 +95,29 @@ func (c *connection) letIn() {
 	if !c.known.Load() && c.known.CompareAndSwap(false, true) {
 		c.strangers.remove(c)
 	}
+}
+
+// enter counts the connection in for the owner of a pass, if it was not. It is counted
+// out when it is over.
+func (c *connection) enter(g *auth.Gate, p *auth.Pass) error {
+	if c.lately.Load() == p {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := p.Principal().Name
+	if c.places[name] == nil && !c.ended {
+		leave, err := g.Enter(p)
+		if err != nil {
+			return err
+		}
+		if c.places == nil {
+			c.places = map[string]func(){}
+		}
+		c.places[name] = leave
+	}
+	c.lately.Store(p)
+	return nil
 }
 
 // slowWrite is how long a write may take before nothing more is read.
@@ -147,8 +175,12 @@ func (c *connection) Close() error {
 		c.strangers.remove(c)
 		c.mu.Lock()
 		c.ended = true
-		s := c.session
+		s, places := c.session, c.places
+		c.places = nil
 		c.mu.Unlock()
+		for _, leave := range places {
+			leave()
+		}
 		if s != nil {
 			s.end()
 		}

@@ -184,6 +184,9 @@ func (s *Server) admit(ctx context.Context) (context.Context, error) {
 		return nil, statusOfRefusal(err)
 	}
 	if c != nil {
+		if err := c.enter(s.gate, pass); err != nil {
+			return nil, statusOfRefusal(err)
+		}
 		c.letIn()
 	}
 	return auth.With(ctx, pass), nil

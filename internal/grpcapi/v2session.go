@@ -41,7 +41,7 @@ func (v *v2) Session(stream grpc.BidiStreamingServer[ldlmv2.ClientFrame, ldlmv2.
 		return errorOf(sessionapi.NewStatus(ldlmv2.Code_CODE_UNSUPPORTED, "this server has no sessions over gRPC streams"))
 	}
 	ctx := stream.Context()
-	c := &carrier{stream: stream, conn: connectionOf(ctx), closed: make(chan struct{})}
+	c := &carrier{stream: stream, conn: connectionOf(ctx), gate: v.gate, closed: make(chan struct{})}
 	if c.conn == nil {
 		return errNoConnection
 	}
@@ -61,6 +61,7 @@ func (v *v2) Session(stream grpc.BidiStreamingServer[ldlmv2.ClientFrame, ldlmv2.
 type carrier struct {
 	stream   grpc.ServerStream
 	conn     *connection
+	gate     *auth.Gate
 	pass     *auth.Pass // of the credential in metadata; nil without one
 	received received
 	// peerClosed is set when the client has closed its half of the stream.
@@ -91,6 +92,9 @@ func (c *carrier) Introduce(v *auth.Visitor) *auth.Pass {
 	v.Certificate, v.Memory = c.conn.certificate(), &c.conn.memory
 	return c.pass
 }
+
+// Enter implements [sessionapi.Placer].
+func (c *carrier) Enter(p *auth.Pass) error { return c.conn.enter(c.gate, p) }
 
 // Buffered says no: gRPC does not tell.
 func (c *carrier) Buffered() bool { return false }

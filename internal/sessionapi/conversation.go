@@ -42,9 +42,10 @@ type conversation struct {
 	link   Link
 	ttl    time.Duration
 	caller lock.Caller // of all commands, but for slot and seq
-	// pass is the client's, leavePass stops watching it.
-	pass      *auth.Pass
-	leavePass func()
+	// pass is the client's, leavePass stops watching it; leavePlace counts the
+	// connection out.
+	pass                  *auth.Pass
+	leavePass, leavePlace func()
 
 	// Owned by the goroutine that reads. A conversation that has a desk has neither
 	// while it has no turn there.
@@ -84,7 +85,7 @@ func newConversation(s *Server, carrier Carrier) *conversation {
 		server: s, carrier: carrier, frame: new(ldlmv2.ClientFrame), batch: &batch{}, turn: newTurn(),
 		log: s.log.With("remote", carrier.Remote(), "transport", carrier.Transport()),
 	}
-	c.takeNotice, c.late.attend = c.add, c.attend
+	c.takeNotice, c.late.attend, c.leavePlace = c.add, c.attend, func() {}
 	return c
 }
 
@@ -95,6 +96,7 @@ func (c *conversation) open(ctx context.Context) error {
 	if c.link != nil {
 		return nil
 	}
+	c.leavePlace()
 	c.log.Debug("no session", "error", err)
 	if status != nil {
 		c.end(status)

@@ -71,6 +71,9 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	if s == nil {
 		s = c.server.checkHello(h)
 	}
+	if s == nil {
+		s = c.enter()
+	}
 	if s != nil {
 		return s, errorOf(s)
 	}

@@ -16,6 +16,30 @@ type Introducer interface {
 	Introduce(v *auth.Visitor) *auth.Pass
 }
 
+// A Placer is a [Carrier] whose connection carries more than one conversation, and is
+// counted once.
+type Placer interface {
+	// Enter counts the connection in for the owner of a pass, as auth.Gate.Enter
+	// does, if it was not, until it is over.
+	Enter(p *auth.Pass) error
+}
+
+// enter counts the connection in. A status is why there is no room for it.
+func (c *conversation) enter() *ldlmv2.Status {
+	if p, ok := c.carrier.(Placer); ok {
+		if err := p.Enter(c.pass); err != nil {
+			return StatusOfRefusal(err)
+		}
+		return nil
+	}
+	leave, err := c.server.config.Gate.Enter(c.pass)
+	if err != nil {
+		return StatusOfRefusal(err)
+	}
+	c.leavePlace = leave
+	return nil
+}
+
 // admit asks who the client is. A status is why it is sent away.
 func (c *conversation) admit(ctx context.Context, credential string) *ldlmv2.Status {
 	gate := c.server.config.Gate
@@ -47,6 +71,11 @@ func (c *conversation) via() string {
 func StatusOfRefusal(err error) *ldlmv2.Status {
 	if denied := (*auth.DeniedError)(nil); errors.As(err, &denied) {
 		return NewStatus(ldlmv2.Code_CODE_DENIED, denied.Error())
+	}
+	if crowded := (*auth.CrowdedError)(nil); errors.As(err, &crowded) {
+		s := NewStatus(ldlmv2.Code_CODE_LIMIT, crowded.Error())
+		s.Field, s.Limit = crowded.Field, int64(crowded.Limit)
+		return s
 	}
 	if refused := (*auth.RefusedError)(nil); errors.As(err, &refused) && refused.Reason == auth.TooMany {
 		return NewStatus(ldlmv2.Code_CODE_UNAVAILABLE,

@@ -270,6 +270,7 @@ func (s *Server) enter(c *conversation) *ldlmv2.Leader {
 
 func (s *Server) leave(c *conversation) {
 	c.leavePass()
+	c.leavePlace()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at := c.attachment(); s.talking[at] == c {
