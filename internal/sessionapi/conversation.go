@@ -238,15 +238,8 @@ func (c *conversation) askAll(ctx context.Context, ops []*ldlmv2.Op) bool {
 func (c *conversation) carryOut(ctx context.Context) {
 	b := c.batch
 	switch {
-	case len(b.commands) == 0:
-		b.reset()
-		c.flush()
-	case c.server.config.Immediate:
-		if c.submit(ctx, b.commands) {
-			b.reset()
-		} else {
-			c.batch = &batch{}
-		}
+	case len(b.commands) == 0, c.server.config.Immediate:
+		c.submitBatch(ctx)
 		c.flush()
 	default:
 		c.batch = c.submitting.enqueue(b)
@@ -256,6 +249,16 @@ func (c *conversation) carryOut(ctx context.Context) {
 		if c.life.unanswered() {
 			c.flush()
 		}
+	}
+}
+
+// submitBatch has done what was read, where that waits for nothing.
+func (c *conversation) submitBatch(ctx context.Context) {
+	b := c.batch
+	if len(b.commands) == 0 || c.submit(ctx, b.commands) {
+		b.reset()
+	} else {
+		c.batch = &batch{}
 	}
 }
 

@@ -60,7 +60,9 @@ type guest struct {
 }
 
 // Readable does what has come asks for: until a batch is full, for then it is the
-// others' turn, and what that is answered has to be taken before there is more.
+// others' turn, and what that is answered has to be taken before there is more. The
+// answer is written, by Attend, when everybody's questions are read: so those who wait
+// for answers are woken up together, and have their next questions there together.
 func (g *guest) Readable() {
 	c := g.conversation
 	g.sit()
@@ -71,12 +73,11 @@ func (g *guest) Readable() {
 			return
 		}
 		if c.batch.full() {
-			c.carryOut(g.ctx)
-			c.late.rouse() // for the rest
-			return
+			break
 		}
 	}
-	c.carryOut(g.ctx)
+	c.submitBatch(g.ctx)
+	c.late.rouse()
 }
 
 // sit takes what lies on the desk, rise puts it back. A frame that is paused goes
@@ -113,12 +114,13 @@ func (g *guest) one() error {
 	return c.take(g.ctx)
 }
 
-// Attend goes on with what was left, and writes what comes of itself.
+// Attend writes what was asked for and what comes of itself, and goes on with what was
+// left.
 func (g *guest) Attend() {
+	g.attend()
 	if g.paused {
 		g.Readable()
 	}
-	g.attend()
 }
 
 // Over reports the end.
