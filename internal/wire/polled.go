@@ -72,6 +72,9 @@ func (p *polled) attend() {
 	switch {
 	case p.ended:
 	case p.closing.Load():
+		if !p.conn.finished.Load() && !p.isBehind() {
+			p.handler.Attend() // what was to be told before is not to be lost
+		}
 		p.over(net.ErrClosed)
 	case p.isBehind():
 	default:

@@ -18,7 +18,8 @@ type Handler interface {
 	// no more: see [Conn.Buffered]. A handler that leaves some of it, to let others
 	// have their turn, calls [Conn.Rouse]; nothing else is read meanwhile.
 	Readable()
-	// Attend says that [Conn.Rouse] was called since the last call.
+	// Attend says that [Conn.Rouse] was called since the last call, or [Conn.Close],
+	// which ends the connection right after; what is written then is sent.
 	Attend()
 	// Over is the last call. The connection is closed; err is what reading or
 	// writing has ended with, io.EOF if the other side did between two frames.

@@ -1,7 +1,10 @@
 package wire
 
 import (
+	"errors"
 	"io"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,5 +192,34 @@ func TestPollerLeavesTheRest(t *testing.T) {
 	})
 	if err := talk(client, 3); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a handler was roused to say is said, also if the connection is closed before
+// its turn comes.
+func TestPollerSaysItBeforeTheEnd(t *testing.T) {
+	p := newPoller(t)
+	busy, free := make(chan struct{}), make(chan struct{})
+	adopt(t, p, time.Minute, func(h *handler, _ *Conn) {
+		var once sync.Once
+		h.attend = func() {
+			once.Do(func() {
+				close(busy)
+				<-free
+			})
+		}
+	})
+	<-busy
+	client, c, h := adopt(t, p, time.Minute, func(h *handler, c *Conn) {
+		h.attend = func() { _ = c.WriteFrames([]byte("go")) }
+	})
+	c.Rouse()
+	_ = c.Close()
+	close(free)
+	if got, err := io.ReadAll(client); err != nil || string(got) != "go" {
+		t.Errorf("the last words are %q, %v", got, err)
+	}
+	if err := <-h.over; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("over: %v", err)
 	}
 }
