@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -98,7 +99,10 @@ func newClusterStatus(p *Process, a *clusterAsker) *cobra.Command {
 func printCluster(to io.Writer, s *cluster.Status) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "cluster %s, as member %s sees it: term %d, %d entries applied\n", s.Cluster, s.Member, s.Term, s.Applied)
-	if s.Leader == "" {
+	switch {
+	case len(s.Awaits) > 0:
+		fmt.Fprintf(w, "it is new, and waits to meet %s: all members of a new cluster must run and reach each other once\n", strings.Join(s.Awaits, ", "))
+	case s.Leader == "":
 		fmt.Fprintln(w, "no member leads that it can reach: a majority of those with a vote must run and reach each other")
 	}
 	fmt.Fprintln(w, "MEMBER\tADDRESS\tVOTE\tLEADS")

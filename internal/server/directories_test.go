@@ -3,9 +3,11 @@ package server_test
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/cluster"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
 	"github.com/ldlm-io/ldlm/internal/server"
 )
 
@@ -23,6 +26,25 @@ type street struct {
 	first map[string]string
 	doors map[string]*door
 	runs  map[string]*member
+	log   diary
+}
+
+// diary keeps what is logged.
+type diary struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (d *diary) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(b)
+}
+
+func (d *diary) has(text string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Contains(d.text.String(), text)
 }
 
 // door keeps an address for a member, also while the member is away: then who comes is sent away.
@@ -116,26 +138,31 @@ func (h *street) data(name string) string { return filepath.Join(h.dir, name) }
 // start starts a member where it was.
 func (h *street) start(name string, complete func(*server.Members)) *member {
 	h.t.Helper()
-	m := h.tryStart(name, complete)
+	m, err := h.tryStart(name, complete)
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	h.t.Cleanup(func() { m.end(h.t) })
 	return m
 }
 
 // tryStart starts a member that may fail by itself.
-func (h *street) tryStart(name string, complete func(*server.Members)) *member {
+func (h *street) tryStart(name string, complete func(*server.Members)) (*member, error) {
 	h.t.Helper()
-	port := h.doors[name].enter()
 	l := listen(h.t)
-	c := &server.Members{Listener: port, Advertise: h.first[name], Name: name, Clients: l.Addr().String(), First: h.first}
+	c := &server.Members{Advertise: h.first[name], Name: name, Clients: l.Addr().String(), First: h.first}
 	if complete != nil {
 		complete(c)
 	}
-	s, err := server.Start(server.Config{Listener: l, DataDir: h.data(name), RestartLease: time.Minute, Members: c})
+	if c.Listener == nil {
+		c.Listener = h.doors[name].enter()
+	}
+	s, err := server.Start(server.Config{Listener: l, DataDir: h.data(name), RestartLease: time.Minute, Members: c, Logger: slog.New(slog.NewTextHandler(&h.log, nil))})
 	if err != nil {
-		h.t.Fatal(err)
+		return nil, err
 	}
 	h.runs[name] = &member{Server: s, name: name, address: c.Advertise, clients: c.Clients}
-	return h.runs[name]
+	return h.runs[name], nil
 }
 
 // begun waits until members serve.
@@ -150,15 +177,19 @@ func (h *street) begun(names ...string) {
 	}
 }
 
-// disowned waits until a member ends by itself, and returns why.
-func (h *street) disowned(m *member) string {
+// disowned starts a member that is to end by itself, and returns why it does.
+func (h *street) disowned(name string, complete func(*server.Members)) string {
 	h.t.Helper()
+	m, err := h.tryStart(name, complete)
+	if err != nil {
+		return err.Error() // it was told so early
+	}
 	select {
 	case <-m.Failed():
 	case <-time.After(fuse):
 		h.t.Fatalf("member %s goes on", m.name)
 	}
-	err := m.Err()
+	err = m.Err()
 	_ = m.Shutdown(h.t.Context()) // it has failed
 	if err == nil {
 		h.t.Fatalf("member %s ended without an error", m.name)
@@ -180,12 +211,11 @@ func TestWipedMember(t *testing.T) {
 		if err := os.Rename(h.data("a"), h.data("away")); err != nil {
 			t.Fatal(err)
 		}
-		wiped := h.tryStart("a", func(m *server.Members) {
+		why := h.disowned("a", func(m *server.Members) {
 			if joins {
 				m.First, m.Join = nil, h.first["c"]
 			}
 		})
-		why := h.disowned(wiped)
 		for _, want := range []string{"another data directory", "ldlm cluster remove a", "a new name"} {
 			if !strings.Contains(why, want) {
 				t.Errorf("joins %v: %q does not say %q", joins, why, want)
@@ -231,7 +261,7 @@ func TestOlderCopy(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(h.data("a")), os.Rename(h.data("copy"), h.data("a"))); err != nil {
 		t.Fatal(err)
 	}
-	why := h.disowned(h.tryStart("a", nil))
+	why := h.disowned("a", nil)
 	for _, want := range []string{"an older copy", "ldlm cluster remove a", "a new name"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("%q does not say %q", why, want)
@@ -283,6 +313,11 @@ func TestAllMeetFirst(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, answer, err)
 		}
 	}
+	for limit := time.Now().Add(fuse); !h.log.has("member=a waits_for=c") || !h.log.has("member=b waits_for=c"); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("they do not say whom they wait for")
+		}
+	}
 	h.start("c", nil)
 	h.begun("a", "b", "c")
 	for name, m := range h.runs {
@@ -303,5 +338,76 @@ func TestJoinNobody(t *testing.T) {
 	}
 	if _, err := os.Stat(h.data("d")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory was made: %v", err)
+	}
+}
+
+// Where nobody is, who joins is told which address is wanted.
+func TestJoinWhereNobodyIs(t *testing.T) {
+	t.Parallel() // it looks for a while
+	h := newStreet(t)
+	port, l := listen(t), listen(t)
+	c := &server.Members{Listener: port, Advertise: port.Addr().String(), Name: "d", Join: h.first["a"]}
+	_, err := server.Start(server.Config{Listener: l, DataDir: h.data("d"), Members: c})
+	if err == nil || !strings.Contains(err.Error(), "no member took this one in") || !strings.Contains(err.Error(), "ldlm cluster status") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A member that comes back at another address says that the others do not find it, until
+// it has told them.
+func TestMovedMember(t *testing.T) {
+	h := newStreet(t)
+	for name := range h.first {
+		h.start(name, nil)
+	}
+	h.begun("a", "b", "c")
+	h.runs["a"].end(t)
+	const warning = "The other members know this one under another address"
+	if h.log.has(warning) {
+		t.Error("warned of an address that is right")
+	}
+	l := &door{Listener: listen(t)}
+	var open sync.WaitGroup
+	open.Go(l.run)
+	defer open.Wait()
+	defer func() { _ = l.Close() }()
+	moved := func(m *server.Members) { m.Listener, m.Advertise = l.enter(), l.Addr().String() }
+	h.start("a", moved)
+	if !h.log.has(warning) || !h.log.has("once with cluster_join") {
+		t.Error("not warned")
+	}
+	h.runs["a"].end(t)
+	m := h.start("a", func(m *server.Members) {
+		moved(m)
+		m.Join = h.first["b"]
+	})
+	h.begun("a")
+	for limit := time.Now().Add(fuse); ; <-time.After(10 * time.Millisecond) {
+		if i := slices.IndexFunc(h.runs["b"].Kept().Members(), func(x raftlog.Member) bool { return x.Member == "a" && x.Address == m.address && x.Votes }); i >= 0 {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the others do not know the new address")
+		}
+	}
+	m.end(t)
+}
+
+// A member that is left without a majority ends in order all the same: what its clients
+// hold goes as if it had died.
+func TestEndWithoutMajority(t *testing.T) {
+	h := newStreet(t)
+	for name := range h.first {
+		h.start(name, nil)
+	}
+	h.begun("a", "b", "c")
+	if l, err := tryV1(t, v1At(t, h.runs["c"]), "v1"); err != nil || !l.GetLocked() {
+		t.Fatalf("%v, %v", l, err)
+	}
+	h.runs["a"].end(t)
+	h.runs["b"].end(t)
+	h.runs["c"].end(t)
+	if !h.log.has("no majority of the members has taken them over") {
+		t.Error("nothing is said of the holds")
 	}
 }

@@ -149,7 +149,7 @@ func (m *membership) meet() error {
 		case <-ctx.Done():
 			t.Stop()
 			return fmt.Errorf("cluster_join %s: no member took this one in: %w: "+
-				"name the members' address (cluster_advertise_address) of a member that runs, as \"ldlm cluster members\" shows it", m.config.Join, err)
+				"name the members' address (cluster_advertise_address) of a member that runs, as \"ldlm cluster status\" shows it", m.config.Join, err)
 		}
 	}
 }
@@ -264,7 +264,7 @@ const lookEvery = time.Second
 
 // tellLeaders has clients told who leads, and where all members are.
 func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
-	var last string
+	var last, awaited string
 	var seen []string
 	var belonged, told bool
 	for {
@@ -277,7 +277,7 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 				"member", m.config.Name)
 		}
 		m.meetAll()
-		seen = m.noteMembers(seen)
+		seen, awaited = m.noteMembers(seen), m.noteAwaited(awaited)
 		l := m.leader()
 		if now := fmt.Sprint(l.GetAddress(), l.GetSelf(), l.GetKnown(), l.GetMembers()); now != last {
 			tell(l)
@@ -293,6 +293,15 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 		}
 		t.Stop()
 	}
+}
+
+// noteAwaited says for whom this member of a new cluster waits, if that is not what it said last.
+func (m *membership) noteAwaited(last string) string {
+	now := strings.Join(m.journal.Roll().Awaits(), ", ")
+	if now != last && now != "" {
+		m.log.WarnContext(m.ctx, "The new cluster begins when all its members have met: start them all", "member", m.config.Name, "waits_for", now)
+	}
+	return now
 }
 
 // belongs reports whether this is a member, as far as it knows.
@@ -345,13 +354,6 @@ func (m *membership) meetAll() {
 		})
 	}
 	asking.Wait()
-}
-
-// yield hands the lead over before the server ends.
-func (m *membership) yield(ctx context.Context) {
-	if err := m.journal.Yield(); err != nil {
-		m.log.WarnContext(ctx, "The lead could not be handed over: the others will miss this member first", "err", err)
-	}
 }
 
 // close ends the part in the cluster. It is for after the journal is closed.

@@ -328,10 +328,11 @@ func (s *Server) Drain(ctx context.Context) error {
 	if s.kept == nil {
 		return nil
 	}
-	err := s.node.DisownBound(ctx)
-	if s.members != nil {
-		s.members.yield(ctx)
+	if s.members == nil {
+		return s.node.DisownBound(ctx)
 	}
+	err := s.members.keepHolds(ctx)
+	s.members.yield(ctx)
 	return err
 }
 
