@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -99,7 +100,11 @@ func (l *lab) startLDLM(ctx context.Context, flags ...string) (*server, error) {
 
 // startRedis starts Redis without persistence, unless arguments say otherwise.
 func (l *lab) startRedis(ctx context.Context, more ...string) (*server, error) {
-	address, port, err := freePort(ctx)
+	address, err := freeAddress(ctx, ownLoopback())
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +113,7 @@ func (l *lab) startRedis(ctx context.Context, more ...string) (*server, error) {
 		return nil, err
 	}
 	args := append([]string{
-		"--bind", "127.0.0.1", "--port", port, "--daemonize", "no", "--dir", dir, "--save", "", "--appendonly", "no",
+		"--bind", host, "--port", port, "--daemonize", "no", "--dir", dir, "--save", "", "--appendonly", "no",
 	}, more...)
 	p, err := start(ctx, "redis-server", l.redis, args...)
 	if err != nil {

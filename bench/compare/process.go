@@ -90,19 +90,6 @@ func (p *process) awaitPort(ctx context.Context, address string) error {
 	}
 }
 
-// freePort returns a port of loopback that nobody listens at, for servers that
-// cannot choose one themselves.
-func freePort(ctx context.Context) (address, port string, err error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	address = l.Addr().String()
-	_, port, err = net.SplitHostPort(address)
-	return address, port, errors.Join(err, l.Close())
-}
-
 // lines keeps the output of a process, its beginning and as much as that, and
 // lets others wait for a line.
 type lines struct {

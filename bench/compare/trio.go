@@ -71,11 +71,11 @@ func (l *lab) startTrio(ctx context.Context, kind trioKind) (*trio, error) {
 		return nil, err
 	}
 	t := &trio{kind: kind, lab: l}
-	host := ownLoopback()
 	for _, name := range []string{"a", "b", "c"} {
 		m := &member{name: name, dir: filepath.Join(dir, name)}
 		for _, address := range []*string{&m.clients, &m.peers} {
-			if *address, err = freeAddress(ctx, host); err != nil {
+			// Each on a host of its own: a port that is free now may be given twice.
+			if *address, err = freeAddress(ctx, ownLoopback()); err != nil {
 				return nil, err
 			}
 		}
