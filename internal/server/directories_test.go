@@ -401,7 +401,7 @@ func TestEndWithoutMajority(t *testing.T) {
 		h.start(name, nil)
 	}
 	h.begun("a", "b", "c")
-	if l, err := tryV1(t, v1At(t, h.runs["c"]), "v1"); err != nil || !l.GetLocked() {
+	if l, err := tryV1(t, dialV1(t, h.runs["c"].clients), "v1"); err != nil || !l.GetLocked() {
 		t.Fatalf("%v, %v", l, err)
 	}
 	h.runs["a"].end(t)

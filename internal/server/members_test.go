@@ -12,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/ldlm-io/ldlm"
@@ -101,16 +99,6 @@ func parted(t *testing.T, all []*member) (leader *member, others []*member) {
 	return leader, others
 }
 
-func v1At(t *testing.T, m *member) ldlmv1.LDLMClient {
-	t.Helper()
-	c, err := grpc.NewClient(m.clients, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() }) // the test is over
-	return ldlmv1.NewLDLMClient(c)
-}
-
 // memoryDir is a folder in memory where there is room for that: members give a disk up
 // that takes too long, and a test must not depend on what else is written meanwhile.
 func memoryDir(t *testing.T) string {
@@ -173,7 +161,7 @@ func release(t *testing.T, l *ldlm.Lock) {
 func TestLeaderGoes(t *testing.T) {
 	all := startThree(t)
 	leader, others := parted(t, all)
-	v1 := v1At(t, others[0])
+	v1 := dialV1(t, others[0].clients)
 	held, err := tryV1(t, v1, "v1")
 	if err != nil || !held.GetLocked() {
 		t.Fatalf("%v, %v", held, err)
@@ -214,7 +202,7 @@ func TestLeaderGoes(t *testing.T) {
 		}
 	}
 	leader.end(t)
-	if again, err := tryV1(t, v1At(t, others[1]), "v1"); err != nil || again.GetLocked() {
+	if again, err := tryV1(t, dialV1(t, others[1].clients), "v1"); err != nil || again.GetLocked() {
 		t.Errorf("somebody else: %v, %v", again, err)
 	}
 	release(t, lock)

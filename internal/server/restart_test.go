@@ -18,9 +18,9 @@ import (
 )
 
 // dialV1 connects a client of the first protocol.
-func dialV1(t *testing.T, p *ports) ldlmv1.LDLMClient {
+func dialV1(t *testing.T, address string) ldlmv1.LDLMClient {
 	t.Helper()
-	c, err := grpc.NewClient(p.clients, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,13 +40,13 @@ func TestRestartWithClientsOfTheFirstProtocol(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
 			p := startPorts(t, durably(dir))
-			held, err := dialV1(t, p).Lock(t.Context(), &ldlmv1.LockRequest{Name: "a"})
+			held, err := dialV1(t, p.clients).Lock(t.Context(), &ldlmv1.LockRequest{Name: "a"})
 			if err != nil || !held.GetLocked() {
 				t.Fatalf("lock: %v, %v", held, err)
 			}
 			waited := make(chan error, 1)
 			go func() {
-				_, err := dialV1(t, p).Lock(context.WithoutCancel(t.Context()), &ldlmv1.LockRequest{Name: "a"})
+				_, err := dialV1(t, p.clients).Lock(context.WithoutCancel(t.Context()), &ldlmv1.LockRequest{Name: "a"})
 				waited <- err
 			}()
 			awaitWaiter(t, p)
@@ -66,7 +66,7 @@ func TestRestartWithClientsOfTheFirstProtocol(t *testing.T) {
 				t.Errorf("who waited got %v, want unavailable", err)
 			}
 
-			v1 := dialV1(t, startPorts(t, durably(dir)))
+			v1 := dialV1(t, startPorts(t, durably(dir)).clients)
 			if again, err := v1.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: "a"}); err != nil || again.GetLocked() {
 				t.Errorf("somebody else: %v, %v", again, err)
 			}

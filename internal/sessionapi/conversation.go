@@ -33,6 +33,9 @@ import (
 // submit. Whoever writes has the turn, and a client that does not take what is
 // written stops whoever reads from it: what gathers for it is bounded. A timer
 // watches for clients that fall silent.
+//
+// A conversation that has a desk has no goroutine after hello: the poller's does all of
+// this, by turns; see [guest].
 type conversation struct {
 	server  *Server
 	carrier Carrier

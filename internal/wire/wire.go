@@ -1,6 +1,7 @@
 // Package wire carries frames of the native protocol over a plain TCP, TLS or
-// unix connection: the client's and the server's end, and the listener that
-// tells such connections from HTTP/2 on the same port.
+// unix connection: the client's and the server's end, the listener that
+// tells such connections from HTTP/2 on the same port, and the [Poller], which serves
+// many of the server's ends in one goroutine.
 //
 // A connection begins with [Preface]. Then each side sends frames: four bytes of
 // length, big-endian, and so many bytes of one ClientFrame or ServerFrame in
