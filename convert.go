@@ -117,6 +117,7 @@ func clientInfoOf(i *ldlmv2.ClientInfo) ClientInfo {
 	return ClientInfo{
 		Host: i.GetHost(), PID: int(i.GetPid()), User: i.GetUser(), Program: i.GetProgram(),
 		Library: i.GetLibrary(), Labels: i.GetLabels(), Remote: i.GetRemote(), Transport: i.GetTransport(),
+		Principal: i.GetPrincipal(),
 	}
 }
 

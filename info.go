@@ -25,8 +25,10 @@ type ClientInfo struct {
 	// Labels of its own choice.
 	Labels map[string]string
 	// Remote is the address its connection comes from, Transport how it
-	// speaks. Both are the server's word and ignored in what clients say.
-	Remote, Transport string
+	// speaks, Principal the name that its token or certificate stands for; empty if
+	// it was asked for none, or came by password. All of these are the server's word
+	// and ignored in what clients say.
+	Remote, Transport, Principal string
 }
 
 // String returns host, process and program as far as they are known.

@@ -1081,7 +1081,10 @@ type ClientInfo struct {
 	// Where its connection comes from. Set by the server; ignored from clients.
 	Remote string `protobuf:"bytes,7,opt,name=remote,proto3" json:"remote,omitempty"`
 	// How it speaks: plain, grpc, v1, rest, redis, ipc. Set by the server; ignored from clients.
-	Transport     string `protobuf:"bytes,8,opt,name=transport,proto3" json:"transport,omitempty"`
+	Transport string `protobuf:"bytes,8,opt,name=transport,proto3" json:"transport,omitempty"`
+	// The name of the principal that its token or certificate is of; empty if it was asked
+	// for none, or came by password. Set by the server; ignored from clients.
+	Principal     string `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1168,6 +1171,13 @@ func (x *ClientInfo) GetRemote() string {
 func (x *ClientInfo) GetTransport() string {
 	if x != nil {
 		return x.Transport
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
 	}
 	return ""
 }
@@ -5903,7 +5913,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x05delay\x18\r \x01(\bR\x05delay\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa4\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc2\x02\n" +
 	"\n" +
 	"ClientInfo\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x10\n" +
@@ -5913,7 +5923,8 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\alibrary\x18\x05 \x01(\tR\alibrary\x127\n" +
 	"\x06labels\x18\x06 \x03(\v2\x1f.ldlm.v2.ClientInfo.LabelsEntryR\x06labels\x12\x16\n" +
 	"\x06remote\x18\a \x01(\tR\x06remote\x12\x1c\n" +
-	"\ttransport\x18\b \x01(\tR\ttransport\x1a9\n" +
+	"\ttransport\x18\b \x01(\tR\ttransport\x12\x1c\n" +
+	"\tprincipal\x18\t \x01(\tR\tprincipal\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x01\n" +

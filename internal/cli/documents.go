@@ -152,9 +152,9 @@ func eventDocument(e ldlm.Event) document.Event {
 func clientDocument(i ldlm.ClientInfo) *document.Client {
 	d := &document.Client{
 		Host: i.Host, PID: i.PID, User: i.User, Program: i.Program, Library: i.Library, Labels: i.Labels,
-		Remote: i.Remote, Transport: i.Transport,
+		Remote: i.Remote, Transport: i.Transport, Principal: i.Principal,
 	}
-	if len(i.Labels) == 0 && i.String() == (ldlm.ClientInfo{}).String() && i.User+i.Library+i.Transport == "" {
+	if len(i.Labels) == 0 && i.String() == (ldlm.ClientInfo{}).String() && i.User+i.Library+i.Transport+i.Principal == "" {
 		return nil
 	}
 	return d

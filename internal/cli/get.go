@@ -137,6 +137,9 @@ func holderText(h document.Holder, wide bool) string {
 		if c.Program != "" {
 			parts[0] += " (" + c.Program + ")"
 		}
+		if wide && c.Principal != "" {
+			parts = append(parts, "principal "+c.Principal)
+		}
 		if wide && c.Library != "" {
 			parts = append(parts, c.Library)
 		}

@@ -63,7 +63,7 @@ func sessionsView(list document.Sessions) view {
 		t := &table{}
 		heads := []string{"SESSION", "CLIENT", "STATE", "AGE", "TTL", "HEARD", "HOLDS", "WAITS"}
 		if wide {
-			heads = append(heads, "PROGRAM", "FROM", "LIBRARY")
+			heads = append(heads, "PRINCIPAL", "PROGRAM", "FROM", "LIBRARY")
 		}
 		t.addTexts(heading, heads...)
 		for _, s := range list.Sessions {
@@ -100,7 +100,10 @@ func sessionRow(s document.Session, wide bool) []cell {
 	if client.Transport != "" && from != "" {
 		from = client.Transport + " " + from
 	}
-	return append(row, cell{either(client.Program, "-"), plain}, cell{either(from, "-"), plain}, cell{either(client.Library, "-"), plain})
+	for _, text := range []string{client.Principal, client.Program, from, client.Library} {
+		row = append(row, cell{either(text, "-"), plain})
+	}
+	return row
 }
 
 func sessionState(s document.Session) cell {
@@ -187,6 +190,7 @@ func describeClient(s *sheet, c *document.Client) {
 		return
 	}
 	for _, f := range [][2]string{
+		{"Principal", c.Principal},
 		{"Program", c.Program},
 		{"Library", c.Library},
 		{"From", c.Remote},

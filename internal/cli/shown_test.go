@@ -18,6 +18,7 @@ var now = time.Date(2026, 11, 22, 10, 4, 25, 102_000_000, time.UTC)
 func ops(host string, pid int) ldlm.ClientInfo {
 	return ldlm.ClientInfo{
 		Host: host, PID: pid, User: "ops", Program: "backup.sh", Library: "ldlm 2.0.0", Remote: "10.0.0.21:50412", Transport: "plain",
+		Principal: "backups",
 	}
 }
 

@@ -118,7 +118,9 @@ type Client struct {
 	Library string            `json:"library,omitempty"`
 	Labels  map[string]string `json:"labels,omitempty"`
 	// Remote is the address that its connection comes from, Transport how it
-	// speaks: the server's word.
+	// speaks, Principal the name that its token or certificate stands for: the
+	// server's word.
 	Remote    string `json:"remote,omitempty"`
 	Transport string `json:"transport,omitempty"`
+	Principal string `json:"principal,omitempty"`
 }

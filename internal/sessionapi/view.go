@@ -85,7 +85,7 @@ func InfoOf(i *lock.Info) *ldlmv2.ClientInfo {
 	}
 	return &ldlmv2.ClientInfo{
 		Host: i.Host, Pid: i.PID, User: i.User, Program: i.Program, Library: i.Library,
-		Labels: labelsOf(i.Labels), Remote: i.Remote, Transport: i.Transport,
+		Labels: labelsOf(i.Labels), Remote: i.Remote, Transport: i.Transport, Principal: i.Principal,
 	}
 }
 

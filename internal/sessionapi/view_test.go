@@ -13,11 +13,11 @@ import (
 var (
 	anInfo = &lock.Info{
 		Host: "h", PID: 1, User: "u", Program: "p", Library: "l", Labels: []lock.Label{{Key: "k", Value: "v"}},
-		Remote: "r", Transport: "plain", Principal: "nobody's business",
+		Remote: "r", Transport: "plain", Principal: "web",
 	}
 	aClient = &ldlmv2.ClientInfo{
 		Host: "h", Pid: 1, User: "u", Program: "p", Library: "l", Labels: map[string]string{"k": "v"},
-		Remote: "r", Transport: "plain",
+		Remote: "r", Transport: "plain", Principal: "web",
 	}
 )
 

@@ -65,7 +65,8 @@ func appendClientInfo(b []byte, m *ldlmv2.ClientInfo) []byte {
 	b = appendString(b, 5, m.Library)
 	b = appendLabels(b, 6, m.Labels)
 	b = appendString(b, 7, m.Remote)
-	return appendString(b, 8, m.Transport)
+	b = appendString(b, 8, m.Transport)
+	return appendString(b, 9, m.Principal)
 }
 
 func appendKeepAlive(b []byte, m *ldlmv2.KeepAlive) []byte {
