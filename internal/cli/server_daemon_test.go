@@ -203,7 +203,7 @@ func TestDrain(t *testing.T) {
 	r.signals <- syscall.SIGTERM
 	r.stderr.await(t, "still serving")
 	for _, u := range urls {
-		if code, body := get(t, u+"?verbose"); code != http.StatusServiceUnavailable || !strings.Contains(body, "[-] draining: ") || !strings.Contains(body, "[+] lead: ok") {
+		if code, body := get(t, u+"?verbose"); code != http.StatusServiceUnavailable || !strings.Contains(body, "[-] draining: ") || !strings.Contains(body, "[+] quorum: ok") {
 			t.Errorf("%s: %d %q", u, code, body)
 		}
 	}

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/ldlm-io/ldlm/internal/node"
 	"github.com/ldlm-io/ldlm/internal/probe"
@@ -19,7 +21,8 @@ var (
 func (s *Server) Readiness() probe.Report {
 	return probe.Report{
 		{Name: "storage", Err: s.storage()},
-		{Name: "lead", Err: s.lead()},
+		{Name: "quorum", Err: s.lead()},
+		{Name: "clock", Err: s.clock()},
 		{Name: "draining", Err: s.leaving()},
 	}
 }
@@ -50,6 +53,15 @@ func (s *Server) lead() error {
 	return errNoLead
 }
 
+// clock says whether time passes in the table. It is not about the time of day, which
+// nothing depends on.
+func (s *Server) clock() error {
+	if silence := s.rounds.silence(); silence > longestRound {
+		return fmt.Errorf("time has stood still for %d s: the loop that ends leases and waits is stuck", int(silence.Seconds()))
+	}
+	return nil
+}
+
 func (s *Server) leaving() error {
 	select {
 	case <-s.unready:
@@ -69,6 +81,8 @@ func (s *Server) Unready() {
 // watchReadiness has gRPC's health follow readiness.
 func (s *Server) watchReadiness() {
 	begun := s.node.Begun()
+	look := time.NewTicker(roundEvery) // nobody says when the loop is stuck
+	defer look.Stop()
 	for {
 		_, changed := s.node.Leading()
 		var elsewhere <-chan struct{} // another member leads, or none
@@ -79,6 +93,7 @@ func (s *Server) watchReadiness() {
 		select {
 		case <-changed:
 		case <-elsewhere:
+		case <-look.C:
 		case <-begun:
 			begun = nil
 		case <-s.unready:

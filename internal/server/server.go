@@ -46,8 +46,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Audit is told what is done against somebody's will. Default: nobody is.
 	Audit *audit.Log
-	// Pulse is called about every PulseEvery as long as the node is not stuck.
-	// Default: never.
+	// Pulse is called about every PulseEvery, or more often, as long as the node is
+	// not stuck. Default: never.
 	Pulse      func()
 	PulseEvery time.Duration
 	// Version is told to clients.
@@ -120,6 +120,7 @@ func (l *Limits) settings() lock.Settings {
 type Server struct {
 	addr     net.Addr
 	node     *node.Node
+	rounds   *rounds
 	kept     *raftlog.Journal // nil: in memory
 	members  *membership      // nil: alone
 	port     *wire.Listener
@@ -151,7 +152,8 @@ func Start(c Config) (*Server, error) {
 	if c.Gate == nil {
 		c.Gate = auth.NewGate(auth.GateConfig{Passwords: c.Passwords, Logger: c.Logger, Audit: c.Audit})
 	}
-	n, kept, members, err := openNode(&c)
+	r := newRounds(c.Pulse, c.PulseEvery)
+	n, kept, members, err := openNode(&c, r)
 	if err != nil {
 		if c.Members != nil {
 			_ = c.Members.Listener.Close()
@@ -168,7 +170,7 @@ func Start(c Config) (*Server, error) {
 		Pollers:   max(1, runtime.GOMAXPROCS(0)/2), Spin: runtime.GOMAXPROCS(0) > 1,
 	})
 	s := &Server{
-		addr: c.Listener.Addr(), node: n, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
+		addr: c.Listener.Addr(), node: n, rounds: r, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
 		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
 		grpc: grpcapi.New(grpcapi.Config{
 			Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Gate: c.Gate,
@@ -197,10 +199,10 @@ func Start(c Config) (*Server, error) {
 }
 
 // openNode opens the node over its journal, which is nil if that is in memory.
-func openNode(c *Config) (*node.Node, *raftlog.Journal, *membership, error) {
+func openNode(c *Config, r *rounds) (*node.Node, *raftlog.Journal, *membership, error) {
 	cfg := node.Config{
 		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
-		Pulse: c.Pulse, PulseEvery: c.PulseEvery,
+		Pulse: r.pulse, PulseEvery: r.every,
 		Settings: c.Limits.settings(),
 	}
 	cfg.Settings.MaxIdleTTL = longestIdle(c.RESTSessionTimeout)
