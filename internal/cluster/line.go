@@ -22,12 +22,18 @@ type line struct {
 	port          *Port
 	whom, address string
 
-	dialing chan struct{} // room for one: who has it dials
-
 	mu      sync.Mutex
-	call    *call // nil: there is no connection
-	failed  error // of the newest attempt
+	dialing *dialing // nil: nobody dials
+	call    *call    // nil: there is no connection
+	failed  error    // of the newest attempt
 	retryAt time.Time
+}
+
+// dialing is an attempt to connect, for all who wait for it.
+type dialing struct {
+	done chan struct{} // closed when the others are set
+	call *call
+	err  error
 }
 
 // retryAfter is how long after a failure nobody dials again: everybody is told of that failure.
@@ -71,7 +77,7 @@ func (p *Port) line(whom, address string) *line {
 	key := whom + "\x00" + address
 	l := p.lines[key]
 	if l == nil {
-		l = &line{port: p, whom: whom, address: address, dialing: make(chan struct{}, 1)}
+		l = &line{port: p, whom: whom, address: address}
 		p.lines[key] = l
 	}
 	return l
@@ -79,48 +85,57 @@ func (p *Port) line(whom, address string) *line {
 
 // connect returns a connection, and makes one if there is none.
 func (l *line) connect(ctx context.Context) (*call, error) {
-	if c, err := l.present(); c != nil || err != nil {
+	c, d, err := l.present() //nolint:contextcheck // an attempt serves others as well, so it is not the caller's
+	if d == nil {
 		return c, err
 	}
 	select {
-	case l.dialing <- struct{}{}:
+	case <-d.done:
+		return d.call, d.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-l.port.ctx.Done():
-		return nil, errClosed
 	}
-	defer func() { <-l.dialing }()
-	if c, err := l.present(); c != nil || err != nil {
-		return c, err
-	}
-	// The attempt serves others as well, so it is not the caller's.
-	limit, cancel := context.WithTimeout(l.port.ctx, dialWithin)
-	defer cancel()
-	conn, _, err := l.port.dial(limit, l.whom, l.address, forQuestions) //nolint:contextcheck // see above
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err != nil {
-		l.failed, l.retryAt = err, time.Now().Add(retryAfter)
-		return nil, err
-	}
-	l.call = newCall(conn)
-	l.port.tasks.Go(l.call.runReader)
-	l.port.tasks.Go(l.call.runWriter)
-	return l.call, nil
 }
 
-// present returns the connection that there is, or why there can be none yet.
-func (l *line) present() (*call, error) {
+// present returns the connection that there is, or why there can be none yet, or the
+// attempt to make one.
+func (l *line) present() (*call, *dialing, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.call != nil && !l.call.ended() {
-		return l.call, nil
+		return l.call, nil, nil
 	}
 	l.call = nil
 	if l.failed != nil && time.Now().Before(l.retryAt) {
-		return nil, l.failed
+		return nil, nil, l.failed
 	}
-	return nil, nil //nolint:nilnil // there is none, and nothing speaks against one
+	if l.dialing == nil {
+		d := &dialing{done: make(chan struct{})}
+		if !l.port.goTask(func() { l.dial(d) }) {
+			return nil, nil, errClosed
+		}
+		l.dialing = d
+	}
+	return nil, l.dialing, nil
+}
+
+// dial makes a connection, whoever still waits for it.
+func (l *line) dial(d *dialing) {
+	limit, cancel := context.WithTimeout(l.port.ctx, dialWithin)
+	defer cancel()
+	conn, _, err := l.port.dial(limit, l.whom, l.address, forQuestions)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer close(d.done)
+	l.dialing, d.err = nil, err
+	if err != nil {
+		l.failed, l.retryAt = err, time.Now().Add(retryAfter)
+		return
+	}
+	c := newCall(conn)
+	l.call, d.call = c, c
+	l.port.tasks.Go(c.runReader) // this is a task itself, so the port waits for them as well
+	l.port.tasks.Go(c.runWriter)
 }
 
 func newCall(c net.Conn) *call {

@@ -82,11 +82,11 @@ func Open(c Config) (*Port, error) {
 
 // Close closes all connections. When it returns no goroutine is left.
 func (p *Port) Close() {
-	p.end()
 	if p.config.Listener != nil {
 		_ = p.config.Listener.Close() // nobody can do anything about an error
 	}
 	p.mu.Lock()
+	p.end()
 	for c := range p.open {
 		_ = c.Close()
 	}
@@ -138,6 +138,17 @@ func (p *Port) drop(c net.Conn) {
 	delete(p.open, c)
 	p.mu.Unlock()
 	_ = c.Close() // it is not needed any more
+}
+
+// goTask runs a task that Close waits for; false if the port is closed.
+func (p *Port) goTask(task func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return false
+	}
+	p.tasks.Go(task)
+	return true
 }
 
 // accept takes connections until the port is closed.

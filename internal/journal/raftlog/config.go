@@ -33,8 +33,8 @@ type Config struct {
 	// flight (raft.NetworkTransportConfig.MaxRPCsInFlight = 1), or a member that
 	// stalled is not served again.
 	Transport raft.Transport
-	// Courier carries what this member proposes to the one that leads. Default: none,
-	// and what is proposed here is refused while this member does not lead.
+	// Courier carries what this member proposes to the one that leads, and its questions
+	// to the others. Needed where there may be others.
 	Courier Courier
 	// Peers are the members that a new directory begins with, this one among
 	// them. Default: this one. A member that joins others has Join set instead:
@@ -137,6 +137,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Join && !c.others():
 		return c, errors.New("raftlog: a member that joins others needs a transport")
+	case c.others() && c.Courier == nil:
+		return c, errors.New("raftlog: members need a courier for their questions")
 	case c.WriteDeadline < 0 || c.SegmentBytes < 0 || c.MaxEntryBytes < 0 || c.MaxInFlight < 0 ||
 		c.SnapshotBytes < 0 || c.SnapshotEntries < 0 || c.RefuseFreeBytes < 0:
 		return c, errors.New("raftlog: no setting can be negative")

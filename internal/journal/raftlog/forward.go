@@ -33,10 +33,11 @@ const (
 	askPromote = 4
 	askRemove  = 5
 	askLead    = 6
+	askTerm    = 7 // see reading.go
 )
 
-// An answer is a status, then what is known of the entries (8 bytes), then a text. That of
-// answerElsewhere is the member that leads, its address behind a 0.
+// An answer is a status, then what is known of the entries, or the term (8 bytes), then a
+// text. That of answerElsewhere is the member that leads, its address behind a 0.
 const (
 	answerDone      = 0 // the entry that has to be applied
 	answerRefused   = 1
@@ -360,6 +361,8 @@ func (j *Journal) Serve(ctx context.Context, question []byte) []byte {
 	kind, rest := question[0], question[1:]
 	var err error
 	switch kind {
+	case askTerm:
+		return writeAnswer(nil, j.raft.CurrentTerm())
 	case askPropose:
 		err = j.serveProposal(ctx, rest)
 	case askBarrier:
@@ -389,66 +392,4 @@ func (j *Journal) serveProposal(ctx context.Context, b []byte) error {
 		return refused(errors.New("a batch without an origin"))
 	}
 	return j.proposeHere(ctx, p)
-}
-
-// serveBarrier makes sure for another member that this one leads. Everything that was
-// acknowledged anywhere before is then applied here.
-func (j *Journal) serveBarrier(ctx context.Context) error {
-	switch term := j.termLed(); {
-	case term == 0:
-		return refused(errNotLeader)
-	case j.votesAlone():
-		return nil
-	}
-	return j.here.share(ctx, func(context.Context) error {
-		if term := j.termLed(); term != 0 && j.verify(term) {
-			return nil
-		}
-		return refused(errNotLeader)
-	})
-}
-
-// termLed is the term of the established lead, 0 if there is none.
-func (j *Journal) termLed() uint64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.term
-}
-
-// barrierAnywhere is a barrier of a member that has others.
-func (j *Journal) barrierAnywhere(ctx context.Context) error {
-	for w := j.newRespite(); ; {
-		if ctx.Err() != nil {
-			return refused(context.Cause(ctx))
-		}
-		err := j.serveBarrier(ctx)
-		if elsewhere(err) {
-			err = j.barrierThere(ctx)
-		}
-		j.mu.Lock()
-		over := j.over
-		j.mu.Unlock()
-		switch {
-		case over != nil:
-			return over
-		case !elsewhere(err) || !j.pause(ctx, w):
-			return err
-		}
-	}
-}
-
-// barrierThere is a barrier of a member that does not lead.
-func (j *Journal) barrierThere(ctx context.Context) error {
-	of, known := j.Leader()
-	if !known || of.Member == j.cfg.Member {
-		return refused(errNoLeader)
-	}
-	return j.there.share(ctx, func(ctx context.Context) error {
-		index, err := j.ask(ctx, of, []byte{askBarrier})
-		if err != nil {
-			// Whether it arrived does not matter: asking again does no harm.
-			return refused(fmt.Errorf("%w: %s", errElsewhere, err.Error()))
-		}
-		return j.fsm.await(ctx, index)
-	})
 }

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/ldlm-io/ldlm/internal/journal"
 )
 
@@ -74,21 +72,6 @@ func (p postOf) Ask(ctx context.Context, of Peer, question []byte) ([]byte, erro
 	}
 }
 
-// openPosted opens three members that forward to each other.
-func openPosted(t *testing.T) (*cluster, *post) {
-	t.Helper()
-	p := &post{journals: map[string]*Journal{}, cut: map[string]bool{}}
-	c := &cluster{
-		t: t, names: []string{"a", "b", "c"}, dirs: map[string]string{}, networks: map[string]*raft.InmemTransport{},
-		machines: map[string]*tape{}, journals: map[string]*Journal{}, post: p,
-	}
-	for _, name := range c.names {
-		c.dirs[name] = fastDir(t)
-		c.open(name)
-	}
-	return c, p
-}
-
 // follower returns a member that does not lead.
 func (c *cluster) follower() (string, *Journal) {
 	leader, _, _ := c.leader("")
@@ -105,7 +88,7 @@ func (c *cluster) follower() (string, *Journal) {
 // was proposed as the very batch that was given, before Propose returns.
 func TestForwarding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := openPosted(t)
+		c := openCluster(t)
 		defer c.close()
 		c.leader("")
 		const each = 20
@@ -139,7 +122,7 @@ func TestForwarding(t *testing.T) {
 // elsewhere.
 func TestBarrierAtFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := openPosted(t)
+		c := openCluster(t)
 		defer c.close()
 		name, j := c.follower()
 		_, leader, _ := c.leader("")
@@ -162,11 +145,12 @@ func TestBarrierAtFollower(t *testing.T) {
 // wrong the member that asks is about who leads.
 func TestQuestionsDoNotLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := openPosted(t)
+		c := openCluster(t)
 		defer c.close()
 		name, j := c.follower()
 		question := binary.LittleEndian.AppendUint64([]byte{askPropose}, 1)
 		question = append(binary.LittleEndian.AppendUint64(question, 2), "looped"...)
+		p := c.post
 		p.mu.Lock()
 		before := p.asked
 		p.mu.Unlock()
@@ -189,11 +173,10 @@ func TestQuestionsDoNotLoop(t *testing.T) {
 // time of an election, and at once after that.
 func TestNoMajority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := openPosted(t)
+		c := openCluster(t)
 		defer c.close()
 		name, j := c.follower()
 		c.isolate(name)
-		p.sever(name, true)
 		start := time.Now()
 		if err := j.Propose(t.Context(), line("nowhere")); !errors.Is(err, journal.ErrRefused) {
 			t.Errorf("got %v", err)
@@ -212,7 +195,6 @@ func TestNoMajority(t *testing.T) {
 			t.Errorf("a member that has been alone for long takes %v to refuse", took)
 		}
 		c.heal(name)
-		p.sever(name, false)
 		for j.Barrier(t.Context()) != nil {
 			<-time.After(20 * time.Millisecond)
 		}
@@ -226,7 +208,7 @@ func TestNoMajority(t *testing.T) {
 // acknowledged is everywhere once, what was refused nowhere, and nothing twice.
 func TestForwardingThroughPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := openPosted(t)
+		c := openCluster(t)
 		defer c.close()
 		ctx, stop := context.WithCancel(t.Context())
 		var mu sync.Mutex
@@ -254,11 +236,9 @@ func TestForwardingThroughPartitions(t *testing.T) {
 		for range 30 {
 			name, _, _ := c.leader("")
 			c.isolate(name)
-			p.sever(name, true)
 			c.leader(name)
 			<-time.After(300 * time.Millisecond)
 			c.heal(name)
-			p.sever(name, false)
 			<-time.After(300 * time.Millisecond)
 		}
 		stop()
@@ -318,13 +298,8 @@ func TestLeftAreForgotten(t *testing.T) {
 // goes again; the lead is handed over without a failure.
 func TestJoinTransferRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &post{journals: map[string]*Journal{}, cut: map[string]bool{}}
-		c := &cluster{
-			t: t, names: []string{"a"}, dirs: map[string]string{}, networks: map[string]*raft.InmemTransport{},
-			machines: map[string]*tape{}, journals: map[string]*Journal{}, post: p,
-		}
+		c := newCluster(t, "a")
 		defer c.close()
-		c.dirs["a"] = fastDir(t)
 		c.open("a")
 		_, a, _ := c.leader("")
 		if err := a.Propose(t.Context(), line("first")); err != nil {

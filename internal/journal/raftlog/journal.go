@@ -148,65 +148,6 @@ func (j *Journal) Lead(ctx context.Context) (context.Context, error) {
 	}
 }
 
-// Barrier waits until what is read here is current. It waits for a lead, and then
-// for as long as it takes to make sure of it: nothing if nobody else has a vote.
-// With a Courier the lead may be another member's, and it is not waited for longer
-// than an election takes.
-func (j *Journal) Barrier(ctx context.Context) error {
-	if j.cfg.Courier != nil {
-		return j.barrierAnywhere(ctx)
-	}
-	for {
-		if ctx.Err() != nil {
-			return refused(context.Cause(ctx))
-		}
-		j.mu.Lock()
-		term, over, changed := j.term, j.over, j.changed
-		j.mu.Unlock()
-		switch {
-		case over != nil:
-			return over
-		case term != 0 && (j.votesAlone() || j.verify(term)):
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-time.After(j.cfg.Timing.Heartbeat):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// votesAlone reports whether nobody else could lead.
-func (j *Journal) votesAlone() bool {
-	voters := 0
-	for _, s := range j.raft.GetConfiguration().Configuration().Servers {
-		if s.Suffrage == raft.Voter {
-			voters++
-			if s.ID != raft.ServerID(j.cfg.Member) {
-				return false
-			}
-		}
-	}
-	return voters == 1
-}
-
-// verify makes sure that this member leads, and that what was in flight is applied.
-func (j *Journal) verify(term uint64) bool {
-	applied := j.queue.lastInFlight()
-	if err := j.raft.VerifyLeader().Error(); err != nil {
-		return false
-	}
-	select {
-	case <-applied:
-	case <-j.disk.failed:
-		return false
-	case <-j.stopped.Done():
-		return false
-	}
-	return j.raft.CurrentTerm() == term
-}
-
 // Snapshot takes a snapshot now. The log that it covers is dropped, but for what is
 // kept for members that lag.
 func (j *Journal) Snapshot(ctx context.Context) error {
@@ -239,7 +180,7 @@ func (j *Journal) shut() error {
 	go func() {
 		defer close(ended)
 		j.writing.Wait()
-		j.stop()
+		j.stopTasks()
 		j.tasks.Wait()
 		j.awaitAnswers()
 		if j.disk.check() == nil && j.fsm.sinceSnapshot() > 0 {
@@ -262,6 +203,25 @@ func (j *Journal) shut() error {
 	case <-time.After(2 * patience):
 	}
 	return j.disk.check()
+}
+
+// goTask runs a task that the end of the journal waits for, which stopped is to end soon;
+// false if the journal has stopped.
+func (j *Journal) goTask(task func()) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.stopped.Err() != nil {
+		return false
+	}
+	j.tasks.Go(task)
+	return true
+}
+
+// stopTasks ends the tasks. None begins any more.
+func (j *Journal) stopTasks() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.stop()
 }
 
 // patience is how long Close waits, after a failure, for what should not take long.

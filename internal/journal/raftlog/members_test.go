@@ -22,18 +22,29 @@ type cluster struct {
 	networks map[string]*raft.InmemTransport
 	machines map[string]*tape
 	journals map[string]*Journal
-	post     *post // nil: nothing is forwarded
-	join     bool  // new members join others
+	post     *post
+	join     bool // new members join others
+	// complete changes what a member is opened with.
+	complete func(*Config)
+}
+
+func newCluster(t *testing.T, names ...string) *cluster {
+	t.Helper()
+	c := &cluster{
+		t: t, names: names, dirs: map[string]string{}, networks: map[string]*raft.InmemTransport{},
+		machines: map[string]*tape{}, journals: map[string]*Journal{},
+		post: &post{journals: map[string]*Journal{}, cut: map[string]bool{}}, complete: func(*Config) {},
+	}
+	for _, name := range names {
+		c.dirs[name] = fastDir(t)
+	}
+	return c
 }
 
 func openCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{
-		t: t, names: []string{"a", "b", "c"}, dirs: map[string]string{}, networks: map[string]*raft.InmemTransport{},
-		machines: map[string]*tape{}, journals: map[string]*Journal{},
-	}
+	c := newCluster(t, "a", "b", "c")
 	for _, name := range c.names {
-		c.dirs[name] = fastDir(t)
 		c.open(name)
 	}
 	return c
@@ -53,22 +64,20 @@ func (c *cluster) open(name string) {
 		}
 	}
 	cfg.Join = c.join
-	if c.post != nil {
-		cfg.Courier = postOf{c.post, name}
-	}
+	cfg.Courier = postOf{c.post, name}
+	c.complete(&cfg)
 	m := &tape{}
 	j, err := Open(cfg, m)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if c.post != nil {
-		c.post.connect(name, j)
-	}
+	c.post.connect(name, j)
 	c.networks[name], c.machines[name], c.journals[name] = network, m, j
 }
 
 // isolate cuts a member off.
 func (c *cluster) isolate(name string) {
+	c.post.sever(name, true)
 	c.networks[name].DisconnectAll()
 	for n, other := range c.networks {
 		if n != name {
@@ -79,6 +88,7 @@ func (c *cluster) isolate(name string) {
 
 // heal connects a member again.
 func (c *cluster) heal(name string) {
+	c.post.sever(name, false)
 	for n, other := range c.networks {
 		if n != name && c.journals[n] != nil {
 			other.Connect(raft.ServerAddress(name), c.networks[name])
@@ -160,7 +170,7 @@ func TestMembers(t *testing.T) {
 				if n == name {
 					continue
 				}
-				if err := other.Propose(t.Context(), line("from a follower")); !errors.Is(err, journal.ErrRefused) {
+				if err := other.proposeHere(t.Context(), proposalOf(t, "from a follower")); !errors.Is(err, journal.ErrRefused) {
 					t.Errorf("%s does not lead and says %v", n, err)
 				}
 			}
@@ -174,6 +184,16 @@ func TestMembers(t *testing.T) {
 		}
 		c.settled(written)
 	})
+}
+
+// proposalOf is one that waits for its turn.
+func proposalOf(t *testing.T, text string) *proposal {
+	t.Helper()
+	p := newProposal(line(text))
+	if err := p.encode(); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // A leader that is cut off leads no more, before another one does; what it was

@@ -19,6 +19,7 @@ func openRolled(t *testing.T, dir string) *Journal {
 	t.Helper()
 	cfg := small(dir)
 	_, cfg.Transport = raft.NewInmemTransport("a")
+	cfg.Courier = postOf{&post{}, "a"}
 	cfg.Member, cfg.Cluster = "a", "0123"
 	cfg.Peers = []Peer{{"a", "a"}, {"b", "b"}, {"c", "c"}}
 	var introduced *Roll
