@@ -27,6 +27,9 @@ type street struct {
 	doors map[string]*door
 	runs  map[string]*member
 	log   diary
+	// clients are the doors for clients, by name. A member without one has a new address
+	// whenever it starts.
+	clients map[string]*door
 }
 
 // diary keeps what is logged.
@@ -118,19 +121,24 @@ func (r *room) Addr() net.Addr { return r.door.Addr() }
 func newStreet(t *testing.T) *street {
 	t.Helper()
 	h := &street{t: t, dir: memoryDir(t), first: map[string]string{}, doors: map[string]*door{}, runs: map[string]*member{}}
-	var open sync.WaitGroup
 	for _, name := range []string{"a", "b", "c"} {
-		d := &door{Listener: listen(t)}
-		h.first[name], h.doors[name] = d.Addr().String(), d
-		open.Go(d.run)
+		h.doors[name] = newDoor(t)
+		h.first[name] = h.doors[name].Addr().String()
 	}
+	return h
+}
+
+// newDoor opens a door for the time of a test.
+func newDoor(t *testing.T) *door {
+	t.Helper()
+	d := &door{Listener: listen(t)}
+	var open sync.WaitGroup
+	open.Go(d.run)
 	t.Cleanup(func() {
-		for _, d := range h.doors {
-			_ = d.Close() // the test is over
-		}
+		_ = d.Close() // the test is over
 		open.Wait()
 	})
-	return h
+	return d
 }
 
 func (h *street) data(name string) string { return filepath.Join(h.dir, name) }
@@ -149,7 +157,7 @@ func (h *street) start(name string, complete func(*server.Members)) *member {
 // tryStart starts a member that may fail by itself.
 func (h *street) tryStart(name string, complete func(*server.Members)) (*member, error) {
 	h.t.Helper()
-	l := listen(h.t)
+	l := h.entrance(name)
 	c := &server.Members{Advertise: h.first[name], Name: name, Clients: l.Addr().String(), First: h.first}
 	if complete != nil {
 		complete(c)
@@ -163,6 +171,14 @@ func (h *street) tryStart(name string, complete func(*server.Members)) (*member,
 	}
 	h.runs[name] = &member{Server: s, name: name, address: c.Advertise, clients: c.Clients}
 	return h.runs[name], nil
+}
+
+// entrance is where clients come to a member that starts.
+func (h *street) entrance(name string) net.Listener {
+	if d := h.clients[name]; d != nil {
+		return d.enter()
+	}
+	return listen(h.t)
 }
 
 // begun waits until members serve.
