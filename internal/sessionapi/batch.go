@@ -43,6 +43,10 @@ const (
 	maxBatchFrames   = 1024
 )
 
+// maxTurnCommands bounds it where many share a goroutine: each of them can take so much
+// at a time while all others wait.
+const maxTurnCommands = 128
+
 func (b *batch) full() bool {
 	return len(b.commands) >= maxBatchCommands || b.bytes >= maxBatchBytes || b.frames >= maxBatchFrames
 }

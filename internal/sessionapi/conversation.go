@@ -154,7 +154,7 @@ func (c *conversation) listen(ctx context.Context) error {
 		if err := c.take(ctx); err != nil {
 			return err
 		}
-		if !c.carrier.Buffered() || c.batch.full() {
+		if !c.carrier.Buffered() || c.full() {
 			c.carryOut(ctx)
 		}
 		err := c.carrier.Receive(c.frame)
@@ -221,11 +221,16 @@ func (c *conversation) read(ctx context.Context) *ldlmv2.Status {
 	return nil
 }
 
+// full reports whether what was read is enough for one batch.
+func (c *conversation) full() bool {
+	return c.batch.full() || c.yields && len(c.batch.commands) >= maxTurnCommands
+}
+
 // askAll takes in the operations of the frame at hand that were not yet. It reports
 // whether those are all.
 func (c *conversation) askAll(ctx context.Context, ops []*ldlmv2.Op) bool {
 	for ; c.next < len(ops); c.next++ {
-		if c.batch.full() {
+		if c.full() {
 			if c.yields {
 				return false
 			}

@@ -63,21 +63,27 @@ type guest struct {
 // others' turn, and what that is answered has to be taken before there is more. The
 // answer is written, by Attend, when everybody's questions are read: so those who wait
 // for answers are woken up together, and have their next questions there together.
-func (g *guest) Readable() {
+func (g *guest) Readable() (unread bool) {
 	c := g.conversation
 	g.sit()
 	defer g.rise()
-	for !c.over.Load() && (c.paused || c.carrier.Buffered()) {
+	for g.hasMore() {
 		if g.one() != nil {
 			c.batch.reset()
-			return
+			return false
 		}
-		if c.batch.full() {
+		if c.full() {
 			break
 		}
 	}
 	c.submitBatch(g.ctx)
 	c.late.rouse()
+	return g.hasMore()
+}
+
+// hasMore reports whether something was read that was not asked yet.
+func (g *guest) hasMore() bool {
+	return !g.conversation.over.Load() && (g.paused || g.carrier.Buffered())
 }
 
 // sit takes what lies on the desk, rise puts it back. A frame that is paused goes
@@ -114,14 +120,8 @@ func (g *guest) one() error {
 	return c.take(g.ctx)
 }
 
-// Attend writes what was asked for and what comes of itself, and goes on with what was
-// left.
-func (g *guest) Attend() {
-	g.attend()
-	if g.paused {
-		g.Readable()
-	}
-}
+// Attend writes what was asked for and what comes of itself.
+func (g *guest) Attend() { g.attend() }
 
 // Over reports the end.
 func (g *guest) Over(err error) {

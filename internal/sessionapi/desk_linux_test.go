@@ -188,7 +188,7 @@ func TestAnswersWaitForTheirReader(t *testing.T) {
 	if err := greedy.WriteClient(all); err != nil {
 		t.Fatal(err)
 	}
-	for i := range uint64(asked/1024 + 10) { // a batch of the other's may go before each
+	for i := range uint64(asked/128 + 10) { // a batch of the other's may go before each
 		f := p.ask(holder, &ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: i}})
 		if f.GetKeepAlive().GetNumber() != i {
 			t.Fatalf("keep-alive %d is answered by %v", i, f)

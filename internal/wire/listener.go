@@ -166,9 +166,23 @@ func (ln *Listener) sort(c net.Conn) {
 	}
 	_ = c.SetDeadline(time.Time{})
 	if native {
+		boundUnread(c)
 		ln.native.give(NewConn(c, ln.config.WriteTimeout), ln.done)
 	} else {
 		ln.http2.give(&sniffed{Conn: c, head: head}, ln.done)
+	}
+}
+
+// boundUnread bounds what the system keeps of what a client does not read. By itself it
+// may keep megabytes, which many clients make gigabytes of; some hundred answers on
+// their way are enough for any client that reads them.
+func boundUnread(c net.Conn) {
+	const most = 256 << 10
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if b, ok := c.(interface{ SetWriteBuffer(n int) error }); ok {
+		_ = b.SetWriteBuffer(most) // without it the system's own bound remains
 	}
 }
 

@@ -20,10 +20,17 @@ type polled struct {
 	// Guarded by the poller's mutex: that it is to be looked at, and that it is not
 	// there any more.
 	roused, gone bool
-	// ended: over was called. Owned by the poller's goroutine.
-	ended bool
+	// Owned by the poller's goroutine. ended: over was called. unread: the handler has
+	// left some of what was read, or there was some before.
+	ended, unread bool
 
 	// Guarded by the connection's turn, as fd is for writing:
+
+	// waiting: it stands in the poller's line, and nothing is read meanwhile. Only the
+	// poller's goroutine changes it, and looks at it as it likes.
+	waiting bool
+	// asked is what the system was asked to tell.
+	asked interest
 
 	// backlog is what the other side has not taken yet. While there is some,
 	// reading rests and patience runs.
@@ -59,9 +66,7 @@ func (p *polled) serve(e event) {
 	case behind:
 	case wasBehind:
 		p.tell()
-	case !e.readable():
-	case !p.conn.finished.Load() && p.conn.Buffered():
-		p.tell() // of what the handler has left
+	case !e.readable(), p.waiting:
 	default:
 		p.read()
 	}
@@ -82,16 +87,78 @@ func (p *polled) attend() {
 	}
 }
 
-// tell has the handler look at what was read before, and at what was not an event.
+// tell has the handler look at what was not an event. What it had left gets its turn.
 func (p *polled) tell() {
-	if !p.conn.finished.Load() && p.conn.Buffered() {
-		if p.handler.Readable(); p.isBehind() {
+	if p.conn.finished.Load() {
+		return
+	}
+	p.handler.Attend()
+	if p.unread && !p.waiting {
+		p.goOn(true)
+	}
+}
+
+// takeTurn has the handler go on with what it has left.
+func (p *polled) takeTurn() {
+	switch {
+	case p.ended:
+	case p.conn.finished.Load():
+		p.goOn(false)
+	default:
+		if p.isBehind() {
+			_, _ = p.stand(false) // it comes back when it has caught up
 			return
 		}
+		p.goOn(p.handler.Readable())
 	}
-	if !p.conn.finished.Load() {
-		p.handler.Attend()
+}
+
+// goOn goes on with reading, or stands in line if something is unread.
+func (p *polled) goOn(unread bool) {
+	p.unread = unread
+	if !unread && !p.waiting {
+		return
 	}
+	stands, err := p.stand(unread)
+	switch {
+	case err != nil:
+		p.over(err)
+	case stands:
+		p.poller.line = append(p.poller.line, p)
+	}
+}
+
+// stand says whether the connection stands in line. Behind, it does not.
+func (p *polled) stand(in bool) (stands bool, err error) {
+	p.conn.turn.take()
+	defer p.conn.turn.giveBack()
+	p.waiting = in && len(p.backlog) == 0
+	return p.waiting, p.ask()
+}
+
+// interest is what the system is asked to tell of a connection.
+type interest uint8
+
+const (
+	toRead interest = iota
+	toWrite
+	noInterest
+)
+
+// ask asks for what is of interest now. The caller has the turn.
+func (p *polled) ask() error {
+	want := toRead
+	switch {
+	case len(p.backlog) > 0:
+		want = toWrite
+	case p.waiting:
+		want = noInterest
+	}
+	if want == p.asked || p.released {
+		return nil
+	}
+	p.asked = want
+	return p.poller.system.ask(p.fd, want)
 }
 
 // read reads once and has that handled.
@@ -107,7 +174,7 @@ func (p *polled) read() {
 	}
 	err := in.fillFrom(descriptor(p.fd))
 	if err == nil {
-		p.handler.Readable()
+		p.goOn(p.handler.Readable())
 	}
 	if lent {
 		in.giveBack()
@@ -163,13 +230,10 @@ func (p *polled) write(b []byte) error {
 			return nil
 		}
 		b = b[n:]
-		if err := p.poller.system.rest(p.fd, true); err != nil {
-			return err
-		}
 		p.wait(p.conn.writeTimeout)
 	}
 	p.backlog = append(p.backlog, b...)
-	return nil
+	return p.ask()
 }
 
 // wait closes the connection if nothing changes for long. The caller has the turn.
@@ -210,7 +274,7 @@ func (p *polled) catchUp(e event) (wasBehind, behind bool, err error) {
 	if p.conn.finished.Load() {
 		p.finish()
 	}
-	return true, false, p.poller.system.rest(p.fd, false)
+	return true, false, p.ask()
 }
 
 // finish ends the writing. The caller has the turn.

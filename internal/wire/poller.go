@@ -16,8 +16,9 @@ import (
 type Handler interface {
 	// Readable says that something has come. What is buffered is to be read, and
 	// no more: see [Conn.Buffered]. A handler that leaves some of it, to let others
-	// have their turn, calls [Conn.Rouse]; nothing else is read meanwhile.
-	Readable()
+	// have their turn, says so, and is called again in turn with all that did. Nothing
+	// else is read meanwhile.
+	Readable() (unread bool)
 	// Attend says that [Conn.Rouse] was called since the last call, or [Conn.Close],
 	// which ends the connection right after; what is written then is sent.
 	Attend()
@@ -28,7 +29,8 @@ type Handler interface {
 
 // Poller serves many connections in one goroutine: it waits for all of them at
 // once, reads what has come, once for each, and lets their handlers answer. A
-// connection that is quiet costs neither a goroutine nor a buffer. It is what a
+// connection that is quiet costs neither a goroutine nor a buffer. Who asks for much at
+// once waits in line, and between two turns of that line all others are served. It is what a
 // loop over epoll is to other servers; the runtime's own needs, for each time that
 // something comes, a change of goroutines and a read in vain.
 //
@@ -41,6 +43,8 @@ type Poller struct {
 	buf  []byte
 	done chan struct{} // closed when the goroutine has ended
 	pace pace
+	// line are the connections whose handlers have left something; the goroutine's.
+	line []*polled
 
 	mu sync.Mutex // guards what follows; held for a few assignments
 	// conns are the connections, by descriptor.
@@ -101,7 +105,7 @@ func (p *Poller) Adopt(c *Conn, h Handler) bool {
 		p.system.release(fd)
 		return false
 	}
-	pc := &polled{poller: p, conn: c, fd: fd, handler: h}
+	pc := &polled{poller: p, conn: c, fd: fd, handler: h, unread: c.Buffered()}
 	c.turn.take() // who writes from now on finds it polled
 	defer c.turn.giveBack()
 	if c.finished.Load() || !p.take(pc) {
@@ -168,7 +172,19 @@ func (p *Poller) run() {
 		}
 		clear(conns)
 		p.attend()
+		p.nextTurn()
 	}
+}
+
+// nextTurn lets one of those go on that stand in line.
+func (p *Poller) nextTurn() {
+	if len(p.line) == 0 {
+		return
+	}
+	c := p.line[0]
+	p.line[0] = nil
+	p.line = p.line[1:]
+	c.takeTurn()
 }
 
 // find returns the connections of events, and whether the poller was closed.
@@ -200,7 +216,7 @@ func (p *Poller) attend() {
 // wait returns what has happened; nothing if somebody was roused.
 func (p *Poller) wait(ready []event) []event {
 	for began := time.Now(); ; {
-		if ready = p.system.look(ready, false); len(ready) > 0 || p.busy() {
+		if ready = p.system.look(ready, false); len(ready) > 0 || len(p.line) > 0 || p.busy() {
 			return ready
 		}
 		if !p.pace.spins(began) {

@@ -70,11 +70,15 @@ func (p *poll) add(fd int) error {
 	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// rest says whether reading is to rest until something can be written.
-func (p *poll) rest(fd int, on bool) error {
-	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	if on {
+// ask asks for what is of interest of a descriptor; that it has ended is told in any case.
+func (p *poll) ask(fd int, i interest) error {
+	e := unix.EpollEvent{Fd: int32(fd)}
+	switch i {
+	case toRead:
+		e.Events = unix.EPOLLIN
+	case toWrite:
 		e.Events = unix.EPOLLOUT
+	case noInterest:
 	}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, fd, &e))
 }

@@ -183,15 +183,102 @@ func TestPollerLeavesTheRest(t *testing.T) {
 		all := h.readable
 		one := false
 		h.readable = func() {
-			if one = !one; one {
-				c.Rouse()
-				return
+			if one = !one; !one {
+				all()
 			}
-			all()
 		}
+		h.leaves = func() bool { return one }
 	})
 	if err := talk(client, 3); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Between two turns of those that always leave something, all others are served.
+func TestPollerLine(t *testing.T) {
+	p := newPoller(t)
+	const greedy = 8
+	var turns, most int // the poller's
+	var began sync.WaitGroup
+	over := false
+	for range greedy {
+		began.Add(1)
+		var once sync.Once
+		client, _, _ := adopt(t, p, time.Minute, func(h *handler, _ *Conn) {
+			h.readable = func() {
+				once.Do(began.Done)
+				turns++
+			}
+			h.leaves = func() bool { return !over }
+		})
+		if _, err := client.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began.Wait()
+	modest, c, _ := adopt(t, p, time.Minute, func(h *handler, c *Conn) {
+		h.echoes(c)
+		echo, roused := h.readable, false
+		h.readable = func() {
+			echo()
+			turns, roused = 0, true
+			c.Rouse()
+		}
+		h.attend = func() {
+			if roused {
+				most, roused = max(most, turns), false
+			}
+		}
+	})
+	if err := talk(modest, 5); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	_, _, _ = adopt(t, p, time.Minute, func(h *handler, _ *Conn) {
+		h.attend = func() {
+			if over = true; most > 1 {
+				t.Errorf("%d turns of others before who was roused", most)
+			}
+			close(done)
+		}
+	})
+	<-done
+	_ = c.Close()
+}
+
+// Who is in line and does not take what it is sent comes back when it does, and who has
+// ended does not.
+func TestPollerLineAndBacklog(t *testing.T) {
+	p := newPoller(t)
+	const size = 16 << 20
+	for _, goes := range []bool{false, true} {
+		wrote, again := make(chan struct{}), make(chan struct{})
+		client, _, h := adopt(t, p, time.Minute, func(h *handler, c *Conn) {
+			calls := 0
+			h.readable = func() {
+				if calls++; calls == 1 {
+					_ = c.WriteFrames(make([]byte, size))
+					close(wrote)
+				} else if calls == 2 {
+					close(again)
+				}
+			}
+			h.leaves = func() bool { return calls < 2 }
+		})
+		if _, err := client.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		<-wrote
+		if goes {
+			_ = client.SetLinger(0)
+			_ = client.Close()
+			<-h.over
+			continue
+		}
+		if _, err := io.CopyN(io.Discard, client, size); err != nil {
+			t.Fatal(err)
+		}
+		<-again
 	}
 }
 

@@ -14,7 +14,7 @@ func (poll) open() error                        { return errors.ErrUnsupported }
 func (poll) close()                             {}
 func (poll) descriptor(net.Conn) (int, bool)    { return 0, false }
 func (poll) add(int) error                      { return errors.ErrUnsupported }
-func (poll) rest(int, bool) error               { return errors.ErrUnsupported }
+func (poll) ask(int, interest) error            { return errors.ErrUnsupported }
 func (poll) release(int)                        {}
 func (poll) endWriting(int)                     {}
 func (poll) wake()                              {}

@@ -18,13 +18,15 @@ import (
 // handler is a [Handler] of functions.
 type handler struct {
 	readable, attend func()
+	leaves           func() bool // some; nil leaves nothing
 	over             chan error
 }
 
-func (h *handler) Readable() {
+func (h *handler) Readable() bool {
 	if h.readable != nil {
 		h.readable()
 	}
+	return h.leaves != nil && h.leaves()
 }
 
 func (h *handler) Attend() {
