@@ -299,3 +299,14 @@ func (t *Table) MemberNamed(name string) Incarnation {
 	}
 	return t.members.at(id).number
 }
+
+// Burden is about how much there is to do when a session ends: its holds, and its
+// places in queues. It is 0 if there is no such session.
+func (t *Table) Burden(n SessionNumber) int {
+	id := t.sessionByNumber[n]
+	if id == 0 {
+		return 0
+	}
+	s := t.sessions.at(id)
+	return int(s.holds) + int(s.places)
+}

@@ -195,3 +195,19 @@ func TestWaitsOf(t *testing.T) {
 		t.Errorf("nobody waits for %v", got)
 	}
 }
+
+// TestBurden counts what a session has to lose.
+func TestBurden(t *testing.T) {
+	w := newWorld(2)
+	w.hold(0, 3, 0)
+	c := &Acquire{Caller: w.sessions[1], Wait: Forever, Key: w.key(), Items: []Item{{Name: "held-00000000000"}, {Name: "b"}}}
+	c.Slot, c.Seq = 1, 1
+	if o := w.do(c); o.Code != Queued {
+		t.Fatal(o.words())
+	}
+	for n, want := range map[SessionNumber]int{w.sessions[0].Session: 3, w.sessions[1].Session: 2, 99: 0} {
+		if got := w.Burden(n); got != want {
+			t.Errorf("session %d: %d, want %d", n, got, want)
+		}
+	}
+}

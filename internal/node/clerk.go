@@ -25,8 +25,7 @@ func (c *clerk) add(command lock.Command) {
 	signal(c.more)
 }
 
-// next takes the oldest commands, few enough for one entry: the end of a
-// session costs as much as the session has.
+// next takes the oldest commands, a bounded number.
 func (c *clerk) next() []lock.Command {
 	const most = 64
 	c.mu.Lock()
@@ -49,11 +48,34 @@ func (n *Node) runClerk() {
 			return
 		}
 		for commands := n.clerk.next(); len(commands) > 0; commands = n.clerk.next() {
-			if !n.insist(commands) {
-				return
+			for len(commands) > 0 {
+				few := n.fewEnough(commands)
+				if !n.insist(commands[:few]) {
+					return
+				}
+				commands = commands[few:]
 			}
 		}
 	}
+}
+
+// fewEnough returns how many of the commands are to go into one entry, at least one:
+// nobody else is served while it is applied, and the end of a session costs as much as
+// the session has.
+func (n *Node) fewEnough(commands []lock.Command) int {
+	const burden = 4096 // holds and places in queues
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	sum := 0
+	for i, c := range commands {
+		if d, ok := c.(*lock.Detach); ok {
+			sum += n.table.Burden(d.Session)
+		}
+		if sum > burden {
+			return max(i, 1)
+		}
+	}
+	return len(commands)
 }
 
 // insist proposes commands until they are carried out; false if the node ends first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -338,4 +339,33 @@ func TestTake(t *testing.T) {
 	if rest := l.Take(nil); len(rest) != 0 {
 		t.Errorf("left over: %+v", rest)
 	}
+}
+
+// The ends of sessions that have much come in entries of their own, those of others
+// together.
+func TestClerkBoundsEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		holder := h.link(1)
+		h.acquire(holder, 0, "a")
+		var detaches []lock.Command
+		for i, waits := range []int{3000, 1000, 0, 5000, 5000, 0} {
+			l := h.link(byte(2 + i))
+			var batch []lock.Command
+			for slot := range waits {
+				batch = append(batch, queue(l, uint32(slot), 1, "a"))
+			}
+			h.submit(l, batch...)
+			detaches = append(detaches, &lock.Detach{Session: l.Session(), Attach: l.Number()})
+		}
+		var got []int
+		for rest := detaches; len(rest) > 0; {
+			n := h.fewEnough(rest)
+			got = append(got, n)
+			rest = rest[n:]
+		}
+		if want := []int{3, 1, 1, 1}; !slices.Equal(got, want) {
+			t.Errorf("entries of %v detaches, want %v", got, want)
+		}
+	})
 }
