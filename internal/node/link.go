@@ -99,6 +99,14 @@ func (l *Link) Number() uint64 { return l.number }
 //
 // The commands may be used again once Submit has returned nil.
 func (l *Link) Submit(ctx context.Context, commands []lock.Command) error {
+	return l.SubmitInTurn(ctx, commands, nil)
+}
+
+// SubmitInTurn is Submit for whoever does not want to wait with the next one: placed is
+// called, at most once and before SubmitInTurn returns, when what is submitted from then
+// on comes behind these commands. It may never be called. It must neither wait nor use
+// the link.
+func (l *Link) SubmitInTurn(ctx context.Context, commands []lock.Command, placed func()) error {
 	if err := l.Reason(); err != nil {
 		return refused(err)
 	}
@@ -110,10 +118,10 @@ func (l *Link) Submit(ctx context.Context, commands []lock.Command) error {
 	if b == nil {
 		b = &batch{link: l}
 	}
-	b.commands = commands
+	b.commands, b.placed = commands, placed
 	err := l.node.propose(ctx, b)
 	if err == nil {
-		b.commands = nil
+		b.commands, b.placed = nil, nil
 		l.spare.Store(b)
 		return nil
 	}

@@ -146,11 +146,11 @@ func (n *counting) Attach(ctx context.Context, open *lock.Open) (sessionapi.Link
 	return c, o, err
 }
 
-func (l *countingLink) Submit(ctx context.Context, commands []lock.Command) error {
+func (l *countingLink) Submit(ctx context.Context, commands []lock.Command, placed func()) error {
 	l.mu.Lock()
 	l.commands += len(commands)
 	l.mu.Unlock()
-	return l.Link.Submit(ctx, commands)
+	return l.Link.Submit(ctx, commands, placed)
 }
 
 // most is how many commands of one client were carried out.

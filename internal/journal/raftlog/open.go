@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -171,7 +172,11 @@ func (j *Journal) start() (err error) {
 		rc.HeartbeatTimeout, rc.ElectionTimeout = 2*want, 2*want
 	}
 	if j.alone {
-		j.store.written = j.fsm.written
+		j.store.written = func(logs []*raft.Log) {
+			j.fsm.written(logs)
+			// Those who were told go first: what raft has still to do keeps nobody waiting.
+			runtime.Gosched()
+		}
 	}
 	if j.raft, err = newRaft(rc, j); err != nil {
 		return fmt.Errorf("start from %s: %w", j.cfg.Dir, tooNew(err))
