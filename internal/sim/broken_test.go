@@ -23,7 +23,6 @@ type broken struct {
 	AnswersAfterDetach    bool // the connection goes on answering while its detach is under way
 	Revives               bool // a late answer revives a lost session
 	OldConnectionsCount   bool // keep-alives on older connections go on and count
-	HearsOldConnections   bool // grants that arrive on older connections are taken
 	IgnoresNumbers        bool // a confirmation counts for the newest keep-alive, not for that of its number
 	CountsFromAnswer      bool // a confirmation counts from when it arrives
 	OperationsExtend      bool // any answer extends the session

@@ -13,7 +13,7 @@
 // no lock that is stuck, none that is lost without cause.
 //
 // Every rule has a switch (broken). For each there is a trial, a plan in which
-// the harm of leaving the rule out shows soon, or a reason why there is none yet.
+// the harm of leaving the rule out shows soon.
 //
 // Rules that live in the table are broken in a copy that the compiler gets as an
 // overlay (tableFaults).
@@ -24,6 +24,11 @@
 //     know it yet; tables that are behind, leases, beats and terms are there.
 //
 //   - Sessions that live by calls, and holds outside sessions.
+//
+//   - Clients that take grants from older connections. It does no harm: such a
+//     connection is closed when a newer one stands, and until then what is heard
+//     there is put right by what the newer one says is alive. Keep-alives on
+//     older connections have a switch.
 //
 //   - Force against one lock of a grant of several: what is alive is told by
 //     token, so a client that resumes takes the whole grant for alive.

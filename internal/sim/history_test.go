@@ -197,10 +197,18 @@ func (o *observer) force(g *grant, mayBelieve span) {
 }
 
 // confirmed is told that a session's client has given a sign of life.
-func (o *observer) confirmed(s lock.SessionNumber) { o.lives[lifeName{o.w.journal.life, s}] = o.calm }
+func (o *observer) confirmed(s lock.SessionNumber) {
+	name := lifeName{o.w.journal.life, s}
+	o.lives[name] = o.calm
+	delete(o.unheard, name)
+}
 
 // lost judges the end of belief in a session.
 func (o *observer) lost(c *client, s *session) {
+	if o.unheard[lifeName{s.life, s.number}] {
+		o.fail(liveness, "lost without cause", "%s lost session %d: it was given up, and what it had said was not read", c.name(), s.number)
+		return
+	}
 	if o.killed[lifeName{s.life, s.number}] || o.excused(c) {
 		return
 	}
@@ -235,6 +243,14 @@ func (o *observer) severed(c *client) bool { return c.severed > o.w.now.add(-2*c
 func (o *observer) v1Lost(v *v1Caller) {
 	if !o.excused(v.c) {
 		o.fail(liveness, "lost without cause", "%s lost its connection though all was well", v.c.name())
+	}
+}
+
+// givenUp is told of a client that is taken for silent. What a client has said while the
+// member stood still lies there to be read: such a silence is no cause for a loss.
+func (o *observer) givenUp(a *attachment) {
+	if a.m.stalled && len(a.plug.inbox) > 0 && a.plug.inbox[0].at <= o.w.now {
+		o.unheard[lifeName{o.w.journal.life, a.session}] = true
 	}
 }
 

@@ -105,7 +105,7 @@ func (j *journal) append(e *entry) {
 		if w.happens(w.plan.outlive) {
 			w.in(w.between(0, 2*second), func() { j.appendStale(e) })
 		}
-	case w.happens(w.plan.refuse):
+	case w.happens(w.plan.turnAway):
 		e.from.putBack(e)
 		for _, p := range e.parts {
 			j.refuse(p)

@@ -52,6 +52,7 @@ type member struct {
 	// detaching has the attach numbers whose detach is under way.
 	detaching map[uint64]bool
 	looked    reading
+	stalled   bool // before the present look
 }
 
 // newMember puts a member on a machine.
@@ -306,9 +307,9 @@ func (m *member) retire() {
 // look is what the member does again and again: it gives up who is silent.
 func (m *member) look() {
 	now := m.machine.boot()
-	stalled := now.since(m.looked) > stallLimit
+	m.stalled = now.since(m.looked) > stallLimit
 	m.looked = now
-	if stalled && !m.w.broken.GivesUpUnread {
+	if m.stalled && !m.w.broken.GivesUpUnread {
 		m.readAll()
 	}
 	for _, a := range slices.Clone(m.sessions) {

@@ -38,6 +38,8 @@ type observer struct {
 	waits   map[waitName]*wait
 	lives   map[lifeName]span // calm when a session last gave a sign of life
 	killed  map[lifeName]bool
+	// unheard are sessions that were given up though their clients had spoken.
+	unheard map[lifeName]bool
 	stores  map[string]*store
 	applies int
 
@@ -99,7 +101,7 @@ type store struct {
 func newObserver(w *world) *observer {
 	o := &observer{
 		w: w, grants: map[grantName]*grant{}, waits: map[waitName]*wait{},
-		lives: map[lifeName]span{}, killed: map[lifeName]bool{}, stores: map[string]*store{},
+		lives: map[lifeName]span{}, killed: map[lifeName]bool{}, unheard: map[lifeName]bool{}, stores: map[string]*store{},
 	}
 	o.forgotten()
 	for _, name := range lockNames {

@@ -48,6 +48,7 @@ type plan struct {
 	memberStop, memberStopMost       span
 	memberCrash, memberDown          span
 	lose, refuse, duplicate, outlive int
+	turnAway                         int // entries, when they are appended
 	lateProposal                     int
 	lateProposalMost                 span
 	gather, store                    span
@@ -137,6 +138,7 @@ func (w *world) swarmServer(p *plan) {
 	}
 	p.lose = w.chance.IntN(2) * w.chance.IntN(50)
 	p.refuse = w.chance.IntN(2) * w.chance.IntN(50)
+	p.turnAway = p.refuse
 	p.duplicate = w.chance.IntN(2) * w.chance.IntN(100)
 	p.lateProposal, p.lateProposalMost = w.chance.IntN(2)*w.chance.IntN(40), w.between(100*millisecond, 2*p.ttl)
 	p.slowStore, p.slowStoreMost = w.chance.IntN(2)*w.chance.IntN(20), w.between(100*millisecond, p.ttl)

@@ -9,7 +9,11 @@ var scripted = []trial{
 		p.journal, p.ttl, p.leased, p.locks, p.longWork = onDisk, 2*second, 1000, 1, 800
 	}, mean: 5 * second, script: closesLate},
 	{rule: "ServesBeforeBeat", slow: true, harm: safety, plan: calmFarMember, mean: 15 * second, script: losesBeats},
+	{rule: "BeatCountsFromAnswer", harm: safety, plan: calmFarMember, mean: 15 * second, script: hearsOfBeatLate},
 	{rule: "OldConnectionsCount", harm: safety, plan: calmFarMember, mean: 15 * second, script: comesBackElsewhere},
+	{rule: "IgnoresNumbers", harm: safety, plan: func(p *plan) {
+		p.locks, p.longWork = 2, 800
+	}, mean: 15 * second, script: hearsOfKeepAliveLate},
 }
 
 // calmFarMember is a plan in which the order of commands is elsewhere, and
@@ -87,6 +91,78 @@ func losesBeats(w *world) {
 			c.cutOffIn(cut + w.between(2*second, 6*second))
 		}
 	}
+}
+
+// awaits calls f when something has happened, if it does within a few seconds.
+func (w *world) awaits(happened func() bool, f func()) {
+	const often, long = millisecond, 3 * second
+	var look func(span)
+	look = func(left span) {
+		switch {
+		case happened():
+			f()
+		case left > 0:
+			w.in(often, func() { look(left - often) })
+		}
+	}
+	look(long)
+}
+
+// hearsOfBeatLate cuts a member off right behind a beat, which is taken. It hears of
+// that late, and is cut off again before its next one. Then another one takes its
+// place, to which all clients go but one.
+func hearsOfBeatLate(w *world) {
+	c, old := w.someHolder(), w.member
+	if c == nil {
+		return
+	}
+	beat := old.beat
+	w.awaits(func() bool { return old.beat > beat }, func() {
+		if w.member != old {
+			return
+		}
+		const late = 1900 * millisecond // with every clock before its next beat but one
+		old.cutOff(late)
+		w.in(late, func() {
+			w.awaits(func() bool { return len(old.backlog) == 0 }, func() { w.leaveBehind(old, c) })
+		})
+	})
+}
+
+// leaveBehind cuts a member off with one client, and has another one take its place.
+func (w *world) leaveBehind(old *member, with *client) {
+	if w.member != old {
+		return
+	}
+	old.cutOff(6 * second)
+	w.in(10*millisecond, func() {
+		w.replaceNow(old)
+		for _, c := range w.clients {
+			if c != with {
+				c.sever(true, true)
+			}
+		}
+	})
+}
+
+// hearsOfKeepAliveLate has a client hear of a keep-alive when it has sent the next one,
+// which is lost with everything after it.
+func hearsOfKeepAliveLate(w *world) {
+	c := w.someHolder()
+	if c == nil {
+		return
+	}
+	s, beats := c.session, c.session.beats
+	w.awaits(func() bool { return s.beats > beats }, func() {
+		p := c.newest()
+		if s.over || p == nil {
+			return
+		}
+		late := c.ttl * 39 / 100
+		p.stall(late)
+		w.in(c.ttl/10, func() { p.cable.breakSilently(true, false) })
+		c.cutOffIn(late + 10*millisecond)
+	})
 }
 
 // comesBackElsewhere has a client that gets no answers resume at the member

@@ -302,6 +302,7 @@ func (a *attachment) look() {
 	if m.machine.boot().since(a.confirmed) <= a.ttl/2 {
 		return
 	}
+	m.w.watch.givenUp(a)
 	if !m.w.broken.AnswersAfterDetach {
 		a.shut()
 	}

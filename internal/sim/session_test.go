@@ -184,7 +184,7 @@ func (l *clientLink) receive(f frame) {
 	case confirmation:
 		l.confirmed(f)
 	case answer:
-		if s.link == l || s.client.w.broken.HearsOldConnections {
+		if s.link == l {
 			l.extendByAnswer(f)
 			s.answered(f)
 		}
@@ -263,7 +263,11 @@ func (s *session) extend(from reading, validFor span) {
 func (l *clientLink) confirmed(f confirmation) {
 	s := l.s
 	for i, b := range l.sent {
-		if b.number != f.number && !(s.client.w.broken.IgnoresNumbers && i == len(l.sent)-1) {
+		its := b.number == f.number
+		if s.client.w.broken.IgnoresNumbers {
+			its = i == len(l.sent)-1
+		}
+		if !its {
 			continue
 		}
 		l.sent = l.sent[i+1:]

@@ -4,7 +4,6 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"testing"
 )
 
@@ -79,8 +78,8 @@ func TestEveryRuleHasATrial(t *testing.T) {
 		tried[x.rule] = true
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[broken]()) {
-		if tried[f.Name] == (unshown[f.Name] != "") {
-			t.Error("either a trial or a reason without one: " + strconv.Quote(f.Name))
+		if !tried[f.Name] {
+			t.Errorf("nothing shows the harm of %s", f.Name)
 		}
 	}
 }

@@ -12,6 +12,10 @@ var trials = []trial{
 		p.leased, p.locks = 1000, 2
 		p.stop, p.stopMost = 2*second, 10*second
 	}},
+	{rule: "LosesRefusedTime", harm: liveness, plan: func(p *plan) {
+		p.journal, p.turnAway, p.crash, p.machineToo = onDisk, 700, 10*second, 1000
+		p.v1s, p.leased = 0, 0
+	}},
 	{rule: "CountsStalls", harm: liveness, plan: func(p *plan) {
 		p.v1s, p.leased = 4, 1000
 		p.memberStop, p.memberStopMost = 15*second, 6*second
@@ -63,6 +67,9 @@ var trials = []trial{
 	}},
 	{rule: "HidesSilence", harm: liveness, plan: func(p *plan) {
 		p.ttl, p.stop, p.stopMost = 10*second, 10*second, 60*second
+	}},
+	{rule: "GivesUpUnread", harm: liveness, plan: func(p *plan) {
+		p.journal, p.ttl, p.memberStop, p.memberStopMost = onDisk, 2*second, 8*second, 2*second
 	}},
 	{rule: "WaitsOnDeadConnection", harm: liveness, plan: func(p *plan) {
 		p.clients, p.sever = 2, 20*second
@@ -120,14 +127,4 @@ func lateGrants(p *plan) {
 	p.leased, p.locks, p.longWork = 1000, 2, 500
 	p.late, p.lateMost = 100, 3*second
 	p.cutOff, p.cutOffMost = 3*second, 15*second
-}
-
-// unshown are rules without a trial, each with the reason: harm is too rare for
-// one, or another rule stands in for it where there is one member.
-var unshown = map[string]string{
-	"BeatCountsFromAnswer": "harm comes once in a thousand runs of a far member with slow entries: the last beat before the cut must be late by more than the margin",
-	"GivesUpUnread":        "who is given up wrongly resumes: a session is lost by it only in a stall so long that its client has stopped to believe",
-	"HearsOldConnections":  "a late grant carries its slot and seq, and what ended since is missing when the client resumes",
-	"IgnoresNumbers":       "a connection keeps the order of answers, and two that are missing end it: a confirmation is never later than two intervals",
-	"LosesRefusedTime":     "deadlines only come later by it: harm needs more refusals than a plan bears with the rule obeyed",
 }
