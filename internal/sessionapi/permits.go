@@ -102,9 +102,9 @@ func (c *conversation) watchPass() {
 	})
 }
 
-// denial says that the client may not do what an operation asks for; nil if it may.
+// denial is what an operation asks for and the client may not do; nil if it may.
 // What names no lock is about the client's own session.
-func (c *conversation) denial(op *ldlmv2.Op) *ldlmv2.Status {
+func (c *conversation) denial(op *ldlmv2.Op) *auth.Deed {
 	p := c.pass.Principal()
 	if p.MayTake() && !p.Bounded() {
 		return nil
@@ -113,24 +113,29 @@ func (c *conversation) denial(op *ldlmv2.Op) *ldlmv2.Status {
 		op.Acquire.GetName(), op.Release.GetName(), op.Renew.GetName(), op.Downgrade.GetName(), op.SetValue.GetName(),
 	} {
 		if name != "" && !p.Takes(name) {
-			return c.deny(name)
+			return c.use(name)
 		}
 	}
 	for _, item := range op.AcquireAll.GetItems() {
 		if !p.Takes(item.GetName()) {
-			return c.deny(item.GetName())
+			return c.use(item.GetName())
 		}
 	}
 	if !p.MayTake() && op.Cancel == nil {
-		return c.deny("")
+		return c.use("")
 	}
 	return nil
 }
 
-func (c *conversation) deny(name string) *ldlmv2.Status {
-	s := StatusOfRefusal(c.server.config.Gate.Deny(&auth.Deed{
-		Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote(), Lock: name, What: auth.UseLock(name),
-	}))
+// use is the deed of using the lock of a name.
+func (c *conversation) use(name string) *auth.Deed {
+	return &auth.Deed{Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote(), Lock: name, What: auth.UseLock(name)}
+}
+
+// deny counts and writes down that the client wanted to do something, and says what it
+// is told.
+func (c *conversation) deny(d *auth.Deed) *ldlmv2.Status {
+	s := StatusOfRefusal(c.server.config.Gate.Deny(d))
 	s.Field = "name"
 	return s
 }

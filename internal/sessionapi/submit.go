@@ -21,43 +21,46 @@ func (c *conversation) ask(op *ldlmv2.Op) {
 	case c.denied(op):
 	case c.batch.add(c.caller, op):
 	default:
-		c.refuse(op, c.notUnderstood(op))
+		s := notUnderstood(op) // now, for the operation's memory is used again
+		c.refuse(op, func() *ldlmv2.Status { return s })
 		c.batch.addOccupying(c.caller, op)
 	}
 }
 
 // denied refuses an operation that the client may not ask for. An acquire that it
-// might ask for when it began is cancelled.
+// might ask for when it began is cancelled, and what it holds since then it may give
+// back; whether it does hold it, the table knows.
 func (c *conversation) denied(op *ldlmv2.Op) bool {
-	s := c.denial(op)
+	d := c.denial(op)
 	switch {
-	case s == nil:
+	case d == nil:
 		return false
 	case op.Acquire != nil || op.AcquireAll != nil:
 		c.batch.addCancel(c.caller, op)
+	case op.Release != nil && c.batch.add(c.caller, op):
 	default:
 		c.batch.addOccupying(c.caller, op)
 	}
-	c.refuse(op, s)
+	c.refuse(op, func() *ldlmv2.Status { return c.deny(d) })
 	return true
 }
 
 // notUnderstood says why an operation cannot be carried out.
-func (c *conversation) notUnderstood(op *ldlmv2.Op) *ldlmv2.Status {
+func notUnderstood(op *ldlmv2.Op) *ldlmv2.Status {
 	if bodies(op) > 1 {
 		return invalidField("ops", 0, "an operation asks for exactly one thing; send several operations, in slots of their own")
 	}
 	return NewStatus(ldlmv2.Code_CODE_UNSUPPORTED, "this server does not know the operation; it needs a newer one, or the operation says nothing")
 }
 
-// refuse notes with what an operation is to be answered that is not carried out.
-func (c *conversation) refuse(op *ldlmv2.Op, s *ldlmv2.Status) {
+// refuse notes what makes the answer to an operation that is not carried out.
+func (c *conversation) refuse(op *ldlmv2.Op, why func() *ldlmv2.Status) {
 	c.turn.take()
 	defer c.turn.giveBack()
 	if c.refusals == nil {
-		c.refusals = map[ref]*ldlmv2.Status{}
+		c.refusals = map[ref]func() *ldlmv2.Status{}
 	}
-	c.refusals[ref{op.GetSlot(), op.GetSeq()}] = s
+	c.refusals[ref{op.GetSlot(), op.GetSeq()}] = why
 }
 
 // submit has the node carry commands out. It reports whether their memory may be

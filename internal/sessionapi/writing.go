@@ -14,9 +14,9 @@ type writing struct {
 	size int
 	// broken: nothing more can be sent, or is to be.
 	broken bool
-	// refusals are what operations are answered that the table was only asked
-	// to remember.
-	refusals map[ref]*ldlmv2.Status
+	// refusals make the answers to operations that the table was only asked to
+	// remember, or that it would have carried out for somebody else.
+	refusals map[ref]func() *ldlmv2.Status
 	// takeNotice is add, made once.
 	takeNotice func(*Notice)
 }
@@ -67,9 +67,10 @@ func (c *conversation) add(n *Notice) {
 func (c *conversation) addAnswer(n *Notice) {
 	a := c.nextAnswer(n.Slot, n.Seq)
 	o := n.Outcome
-	if s := c.refusals[ref{n.Slot, n.Seq}]; s != nil {
+	if why := c.refusals[ref{n.Slot, n.Seq}]; why != nil {
 		delete(c.refusals, ref{n.Slot, n.Seq})
-		if o.Code == lock.NotFound || o.Code == lock.Canceled {
+		if o.Code == lock.NotFound || o.Code == lock.WrongKey || o.Code == lock.Canceled {
+			s := why()
 			a.Code, a.Status = s.GetCode(), s
 			c.size += sizeOfStatus(s)
 			return
