@@ -39,8 +39,9 @@ type finding struct {
 const doctorLong = `Look over a server and its machine: settings, addresses, certificates, clock, data
 directory, files of secrets, limits, and the server itself if it runs.
 
-It takes the flags, variables and file of "ldlm server" and changes nothing. It
-says one line for each check, and exits with 1 if something is wrong.`
+It takes the flags, variables and file of "ldlm server" and changes nothing; a server
+with a tokens file it asks with the token of LDLM_TOKEN. It says one line for each
+check, and exits with 1 if something is wrong.`
 
 // newDoctor makes the command that looks over a server.
 func newDoctor(p *Process) *cobra.Command {
@@ -56,7 +57,7 @@ func newDoctor(p *Process) *cobra.Command {
 		if *format != "table" && *format != "json" {
 			return misused(c, fmt.Errorf("there is no output %q; there are table and json", *format))
 		}
-		d := &doctor{settings: &settings}
+		d := &doctor{settings: &settings, token: p.Getenv("LDLM_TOKEN")}
 		if err := binding.Load(p.Getenv); err != nil {
 			d.say("configuration", verdictWrong, err.Error())
 		} else {
@@ -76,6 +77,7 @@ func newDoctor(p *Process) *cobra.Command {
 // A doctor examines the server of its settings.
 type doctor struct {
 	settings *config.Server
+	token    string // "": none
 	findings []finding
 	wrong    bool
 }
@@ -130,7 +132,9 @@ func (d *doctor) askServer(ctx context.Context) (answers bool) {
 		return false
 	}
 	opts := []ldlm.DialOption{}
-	if passwords, err := d.settings.Passwords(); err == nil && len(passwords) > 0 {
+	if d.token != "" {
+		opts = append(opts, ldlm.WithToken(d.token))
+	} else if passwords, err := d.settings.Passwords(); err == nil && len(passwords) > 0 {
 		opts = append(opts, ldlm.WithPassword(passwords[0]))
 	}
 	if d.settings.TLSCert != "" {
@@ -148,6 +152,8 @@ func (d *doctor) askServer(ctx context.Context) (answers bool) {
 	case errors.Is(err, ldlm.ErrUnavailable) || ctx.Err() != nil:
 		d.say("server", verdictNote, "nobody answers at "+address+": the server does not run, or wants a certificate from its clients")
 		return false
+	case errors.Is(err, ldlm.ErrUnauthenticated) && d.token == "" && d.settings.TokensFile != "":
+		d.say("server", verdictNote, address+" answers; which version it is it tells who has a token: LDLM_TOKEN=... ldlm doctor")
 	case err != nil:
 		d.say("server", verdictWrong, address+" answers, and refuses: "+withoutPackage(err))
 	case s.Draining:

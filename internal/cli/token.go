@@ -64,7 +64,7 @@ func newTokenCreate(p *Process) *cobra.Command {
 	flags.IntVar(&who.Limits.Locks, "max-locks", 0, "locks at one time")
 	flags.IntVar(&who.Limits.Waiters, "max-waiters", 0, "waiting requests at one time")
 	flags.IntVar(&who.Limits.Connections, "max-connections", 0, "connections at one time")
-	flags.Int64Var(&who.Limits.Bytes, "max-bytes", 0, "bytes that requests under way take")
+	flags.Int64Var(&who.Limits.Bytes, "max-bytes", 0, "bytes of names of locks, notes, values and descriptions that are kept for it")
 	flags.SetNormalizeFunc(hyphens)
 	completeWords(c, "role", auth.Roles()...)
 	c.RunE = func(c *cobra.Command, _ []string) error { return f.create(p, c) }

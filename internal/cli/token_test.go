@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/auth"
 )
 
 func TestTokenCreate(t *testing.T) {
@@ -100,6 +101,28 @@ func TestReloadTokens(t *testing.T) {
 	for _, secret := range []string{web, ops, web[5:], ops[5:]} {
 		if strings.Contains(r.stderr.String(), secret) {
 			t.Errorf("the log has a token:\n%s", r.stderr)
+		}
+	}
+}
+
+// The doctor of a server with tokens: who shows none has not found anything wrong.
+func TestDoctorWithTokens(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	r := call(t, Ldlm, nil, "token", "create", "--name", "web", "--file", file)
+	token := strings.TrimSpace(r.stdout)
+	s := startPlain(t, nil, "-l", "127.0.0.1:0", "--tokens_file", file, "--ipc_socket_file", "")
+	args := []string{"doctor", "-l", s.address(t), "--tokens_file", file, "--ipc_socket_file", ""}
+	wrong, _ := auth.NewToken()
+	for _, c := range []struct {
+		token, want string
+		code        int
+	}{
+		{"", "answers; which version it is it tells who has a token", 0},
+		{token, "server and this program are", 0},
+		{wrong, "answers, and refuses", 1},
+	} {
+		if r := call(t, Ldlm, environment{"LDLM_TOKEN": c.token}, args...); r.code != c.code || !strings.Contains(r.stdout, c.want) {
+			t.Errorf("exit code %d, want %d, and %q in\n%s", r.code, c.code, c.want, r.stdout)
 		}
 	}
 }
