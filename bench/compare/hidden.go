@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/bench/baton"
 	"github.com/ldlm-io/ldlm/bench/echo"
 	"github.com/ldlm-io/ldlm/internal/load"
 )
@@ -18,6 +19,7 @@ import (
 // own. Each says when it is ready, and ends with its input.
 const (
 	echoCommand   = "serve-echo"
+	batonCommand  = "serve-baton"
 	holderCommand = "hold-locks"
 	readyPrefix   = "ready "
 )
@@ -30,7 +32,11 @@ func Hidden(args []string, in io.Reader, out io.Writer) (hidden bool, err error)
 	}
 	switch args[0] {
 	case echoCommand:
-		return true, serveEcho(echo.Carrier(args[1]), in, out)
+		serve := func(l net.Listener) (func(), error) { return echo.Serve(echo.Carrier(args[1]), l) }
+		return true, serveUntilEnd(serve, in, out)
+	case batonCommand:
+		serve := func(l net.Listener) (func(), error) { return baton.Serve(l), nil }
+		return true, serveUntilEnd(serve, in, out)
 	case holderCommand:
 		var h Holder
 		if err := json.Unmarshal([]byte(args[1]), &h); err != nil {
@@ -42,13 +48,14 @@ func Hidden(args []string, in io.Reader, out io.Writer) (hidden bool, err error)
 	}
 }
 
-func serveEcho(c echo.Carrier, in io.Reader, out io.Writer) error {
+// serveUntilEnd has a listener served on a port of its own.
+func serveUntilEnd(serve func(net.Listener) (stop func(), err error), in io.Reader, out io.Writer) error {
 	var config net.ListenConfig
 	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	stop, err := echo.Serve(c, l)
+	stop, err := serve(l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

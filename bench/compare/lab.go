@@ -128,7 +128,17 @@ func (l *lab) startRedis(ctx context.Context, more ...string) (*server, error) {
 
 // startEcho starts an echo.
 func (l *lab) startEcho(ctx context.Context, c echo.Carrier) (*server, error) {
-	p, err := start(ctx, "echo", l.self, echoCommand, string(c))
+	return l.startHidden(ctx, "echo", echoCommand, string(c))
+}
+
+// startBaton starts a server of a baton.
+func (l *lab) startBaton(ctx context.Context) (*server, error) {
+	return l.startHidden(ctx, "baton", batonCommand, "")
+}
+
+// startHidden starts a server that is a hidden command of this program.
+func (l *lab) startHidden(ctx context.Context, name, command, word string) (*server, error) {
+	p, err := start(ctx, name, l.self, command, word)
 	if err != nil {
 		return nil, err
 	}

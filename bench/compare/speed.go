@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/bench/baton"
 	"github.com/ldlm-io/ldlm/bench/echo"
 	"github.com/ldlm-io/ldlm/bench/redis"
 	"github.com/ldlm-io/ldlm/internal/load"
@@ -22,6 +23,7 @@ const (
 	nameAlways    = "Redis, appendfsync always"
 	nameThree     = "LDLM, three members"
 	nameEtcd      = "etcd, three members"
+	nameBaton     = "a bare baton"
 )
 
 // A system is something that takes locks, or passes for it, and how to talk to it.
@@ -100,6 +102,18 @@ func bare(c echo.Carrier) system {
 		name:  echoName(c),
 		start: func(ctx context.Context, l *lab) (*server, error) { return l.startEcho(ctx, c) },
 		dial:  func(ctx context.Context, a string, _ int) (load.Conn, error) { return echo.Dial(ctx, c, a) },
+	}
+}
+
+// bareBaton is the least that a lock with waiters can be, on a connection that is shared
+// or one for each.
+func bareBaton(shared bool) system {
+	return system{
+		name:  nameBaton,
+		start: func(ctx context.Context, l *lab) (*server, error) { return l.startBaton(ctx) },
+		dial: func(ctx context.Context, a string, _ int) (load.Conn, error) {
+			return baton.Dial(ctx, a, shared)
+		},
 	}
 }
 

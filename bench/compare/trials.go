@@ -105,13 +105,15 @@ func written(workers int, speed goal) trial {
 func handOffs(name string, each bool, shape string) trial {
 	const workers = 16
 	what := fmt.Sprintf("%d waiters for one lock, %s: ", workers, shape)
+	j := job{workload: load.HandOffs, workers: workers, each: each}
 	return trial{
 		name:       name,
-		contenders: []contender{plain().contender(job{workload: load.HandOffs, workers: workers, each: each})},
+		contenders: []contender{plain().contender(j), bareBaton(!each).contender(j)},
 		rows: []row{
 			{what: what + "hand-offs/s", metric: pairsPerSecond, of: nameLDLM, goal: goal{atLeast, 15_000}},
 			{what: what + string(mostToLeast), metric: mostToLeast, of: nameLDLM, goal: goal{atMost, 1.02}},
-			{what: what + string(serverMicros), metric: serverMicros, of: nameLDLM},
+			{what: what + "hand-offs/s", metric: pairsPerSecond, of: nameLDLM, against: nameBaton},
+			{what: what + string(serverMicros), metric: serverMicros, of: nameLDLM, against: nameBaton},
 		},
 	}
 }
@@ -129,12 +131,15 @@ func lockMemory() trial {
 
 func connectionMemory() trial {
 	return trial{
-		name:       "memory/connections",
-		contenders: []contender{plain().connectionMemory(), overGRPC().connectionMemory(), pooled().connectionMemory()},
+		name: "memory/connections",
+		contenders: []contender{
+			plain().connectionMemory(), overGRPC().connectionMemory(), pooled().connectionMemory(), bare(echo.Stream).connectionMemory(),
+		},
 		rows: []row{
 			{what: "KB per plain connection", metric: kbPerConnection, of: nameLDLM, goal: goal{atMost, 20}},
 			{what: "KB per gRPC connection", metric: kbPerConnection, of: nameGRPC, goal: goal{atMost, 32}},
 			{what: "KB per plain connection", metric: kbPerConnection, of: nameLDLM, against: nameRedis},
+			{what: "KB per gRPC connection", metric: kbPerConnection, of: nameGRPC, against: echoName(echo.Stream)},
 		},
 	}
 }

@@ -75,6 +75,8 @@ func (b belowSessions) Resume(ctx context.Context, resume *lock.Resume) (session
 	return &link{Link: l}, o, nil
 }
 
+func (belowSessions) NewRound() sessionapi.Round { return nil } // there are no pollers
+
 func refused(err error) error {
 	if errors.Is(err, journal.ErrRefused) {
 		return fmt.Errorf("%w: %w", sessionapi.ErrRefused, err)

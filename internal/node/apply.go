@@ -11,6 +11,12 @@ import (
 // answer hands the outcomes of a batch to whoever proposed it.
 func (n *Node) answer(b *batch, outcomes []lock.Outcome, index uint64) {
 	switch {
+	case len(b.parts) > 0:
+		for _, part := range b.parts {
+			n.answer(part, outcomes[:len(part.commands)], index)
+			outcomes = outcomes[len(part.commands):]
+		}
+		return
 	case b.link != nil:
 		b.link.quietAt = index
 		b.link.putAnswers(b.commands, outcomes, b.disowned)

@@ -90,6 +90,9 @@ func (n *Node) attach(ctx context.Context, command func(lock.Incarnation) lock.C
 func (n *Node) disown(b *batch) {
 	n.mu.Lock()
 	b.disowned = true
+	for _, part := range b.parts {
+		part.disowned = true
+	}
 	l := b.joins
 	live := l != nil && n.links[l.session] == l
 	n.mu.Unlock()

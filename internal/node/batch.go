@@ -13,6 +13,9 @@ type batch struct {
 	outcomes []lock.Outcome
 	// link gets the outcomes as answers in its mailbox.
 	link *Link
+	// parts are the batches of several links, whose commands follow each other in
+	// commands; nil for a batch that is whole.
+	parts []*batch
 	// joins becomes the live link of the session that a command opens or resumes.
 	joins *Link
 	// placed, unless nil, is called when the batch has its place in the order.

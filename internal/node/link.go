@@ -113,25 +113,40 @@ func (l *Link) SubmitInTurn(ctx context.Context, commands []lock.Command, placed
 	if len(commands) == 0 {
 		return nil
 	}
+	b := l.stage(commands)
+	b.placed = placed
+	err := l.node.propose(ctx, b)
+	if errors.Is(err, journal.ErrUnknown) {
+		l.node.disown(b)
+	}
+	l.unstage(b, err)
+	return err
+}
+
+// stage makes a batch of commands that are about to be proposed.
+func (l *Link) stage(commands []lock.Command) *batch {
 	l.node.keys.fill(commands)
 	b := l.spare.Swap(nil)
 	if b == nil {
 		b = &batch{link: l}
 	}
-	b.commands, b.placed = commands, placed
-	err := l.node.propose(ctx, b)
-	if err == nil {
+	b.commands = commands
+	return b
+}
+
+// unstage takes a batch back that was proposed with this result, if it is over with.
+// A batch that is not was disowned before: what comes of it, or has come meanwhile,
+// is found in the mailbox.
+func (l *Link) unstage(b *batch, err error) {
+	switch {
+	case err == nil:
 		b.commands, b.placed = nil, nil
 		l.spare.Store(b)
-		return nil
-	}
-	if errors.Is(err, journal.ErrUnknown) {
-		l.node.disown(b)
+	case errors.Is(err, journal.ErrUnknown):
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.tell()
 	}
-	return err
 }
 
 // Take appends everything that has gathered in the mailbox to buf, oldest

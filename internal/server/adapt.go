@@ -29,6 +29,31 @@ func (n belowSessions) Resume(ctx context.Context, resume *lock.Resume) (session
 	return linkOf(n.Node.Resume(ctx, resume))
 }
 
+// NewRound implements [sessionapi.Node].
+func (n belowSessions) NewRound() sessionapi.Round {
+	r := &round{Round: n.Node.NewRound()}
+	r.told = func(i int, err error) { r.done(i, refused(err)) }
+	return r
+}
+
+// round is a round as sessionapi wants it.
+type round struct {
+	*node.Round
+	// done is who is told by a Submit, by told, which is made once.
+	done, told func(i int, err error)
+}
+
+// Add implements [sessionapi.Round].
+func (r *round) Add(l sessionapi.Link, commands []lock.Command) {
+	r.Round.Add(l.(*sessionLink).Link, commands)
+}
+
+// Submit implements [sessionapi.Round].
+func (r *round) Submit(ctx context.Context, done func(i int, err error)) {
+	r.done = done
+	r.Round.Submit(ctx, r.told)
+}
+
 func linkOf(l *node.Link, o lock.Outcome, err error) (sessionapi.Link, lock.Outcome, error) {
 	if l == nil {
 		return nil, o, refused(err)

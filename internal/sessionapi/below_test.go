@@ -22,6 +22,18 @@ func (n below) Resume(ctx context.Context, resume *lock.Resume) (sessionapi.Link
 	return adapt(n.Node.Resume(ctx, resume))
 }
 
+func (n below) NewRound() sessionapi.Round { return round{n.Node.NewRound()} }
+
+type round struct{ *node.Round }
+
+func (r round) Add(l sessionapi.Link, commands []lock.Command) {
+	r.Round.Add(l.(*link).Link, commands)
+}
+
+func (r round) Submit(ctx context.Context, done func(i int, err error)) {
+	r.Round.Submit(ctx, func(i int, err error) { done(i, refused(err)) })
+}
+
 func adapt(l *node.Link, o lock.Outcome, err error) (sessionapi.Link, lock.Outcome, error) {
 	if l == nil {
 		return nil, o, refused(err)

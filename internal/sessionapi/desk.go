@@ -8,12 +8,20 @@ import (
 )
 
 // desk is where a poller serves many conversations, one at a time. What a
-// conversation needs only while it has its turn lies there once.
+// conversation needs only while it has its turn lies there once. What several of them
+// ask in one turn of the poller goes to the node together, as one entry.
 type desk struct {
 	poller *wire.Poller
 	// Owned by the poller's goroutine.
 	frame *ldlmv2.ClientFrame
-	batch *batch
+	// round is what waiting have asked, in commands commands, and the node was not
+	// yet; spare are batches for more.
+	round    Round
+	waiting  []*guest
+	commands int
+	spare    []*batch
+	// done is submitted, made once.
+	done func(i int, err error)
 }
 
 // newDesks makes the desks that there are to be; none where whoever submits waits.
@@ -23,9 +31,61 @@ func newDesks(config *Config) []*desk {
 	}
 	var desks []*desk
 	for range config.Pollers {
-		desks = append(desks, &desk{poller: wire.NewPoller(config.Spin), frame: new(ldlmv2.ClientFrame), batch: &batch{}})
+		d := &desk{frame: new(ldlmv2.ClientFrame), round: config.Node.NewRound()}
+		d.done, d.poller = d.submitted, wire.NewPoller(config.Spin, d.submit)
+		desks = append(desks, d)
 	}
 	return desks
+}
+
+// batch returns an empty batch.
+func (d *desk) batch() *batch {
+	n := len(d.spare) - 1
+	if n < 0 {
+		return &batch{}
+	}
+	b := d.spare[n]
+	d.spare[n], d.spare = nil, d.spare[:n]
+	return b
+}
+
+// takeBack takes a batch back that is not needed any more.
+func (d *desk) takeBack(b *batch) {
+	const kept = 128
+	if b.reset(); len(d.spare) < kept {
+		d.spare = append(d.spare, b)
+	}
+}
+
+// add has what a guest asks go to the node with the next submit.
+func (d *desk) add(g *guest, b *batch) {
+	if d.commands+len(b.commands) > maxBatchCommands {
+		d.submit()
+	}
+	g.asked = b
+	d.commands += len(b.commands)
+	d.waiting = append(d.waiting, g)
+	d.round.Add(g.link, b.commands)
+}
+
+// submit has done what was asked.
+func (d *desk) submit() {
+	if len(d.waiting) == 0 {
+		return
+	}
+	d.round.Submit(context.Background(), d.done) // waits for nothing
+	clear(d.waiting)
+	d.waiting, d.commands = d.waiting[:0], 0
+}
+
+// submitted says what has come of what one of those waiting has asked.
+func (d *desk) submitted(i int, err error) {
+	g := d.waiting[i]
+	b := g.asked
+	g.asked = nil
+	if g.conversation.submitted(b.commands, err) {
+		d.takeBack(b)
+	}
 }
 
 // seat gives a conversation that is open a desk, by turns. It reports false if
@@ -52,19 +112,25 @@ func (s *Server) seat(ctx context.Context, c *conversation, conn *wire.Conn, ove
 type guest struct {
 	*conversation
 	desk *desk
-	// ctx is for commands, which wait for nothing.
+	// ctx is for what waits for nothing.
 	ctx  context.Context //nolint:containedctx // the one of Serve, which a poller has no way to pass
 	over func()
 	// unread is the frame that is paused, if one is.
 	unread *ldlmv2.ClientFrame
+	// asked is what waits at the desk to be submitted, if something does.
+	asked *batch
 }
 
-// Readable does what has come asks for: until a batch is full, for then it is the
-// others' turn, and what that is answered has to be taken before there is more. The
-// answer is written, by Attend, when everybody's questions are read: so those who wait
-// for answers are woken up together, and have their next questions there together.
+// Readable takes in what has come, until a batch is full, for then it is the others'
+// turn, and what that is answered has to be taken before there is more. It is carried
+// out together with what others have asked, and the answer is written, by Attend, when
+// everybody's questions are read: so those who wait for answers are woken up together,
+// and have their next questions there together.
 func (g *guest) Readable() (unread bool) {
 	c := g.conversation
+	if g.asked != nil {
+		g.desk.submit() // one after the other
+	}
 	g.sit()
 	defer g.rise()
 	for g.hasMore() {
@@ -76,7 +142,6 @@ func (g *guest) Readable() (unread bool) {
 			break
 		}
 	}
-	c.submitBatch(g.ctx)
 	c.late.rouse()
 	return g.hasMore()
 }
@@ -90,7 +155,7 @@ func (g *guest) hasMore() bool {
 // along.
 func (g *guest) sit() {
 	c := g.conversation
-	c.frame, c.batch = g.desk.frame, g.desk.batch
+	c.frame, c.batch = g.desk.frame, g.desk.batch()
 	if c.paused {
 		c.frame, g.unread = g.unread, nil
 	}
@@ -104,8 +169,13 @@ func (g *guest) rise() {
 			g.desk.frame = new(ldlmv2.ClientFrame)
 		}
 	}
-	g.desk.batch = c.batch
+	b := c.batch
 	c.frame, c.batch = nil, nil
+	if len(b.commands) > 0 {
+		g.desk.add(g, b)
+	} else {
+		g.desk.takeBack(b)
+	}
 }
 
 // one takes in one frame, or goes on with one. An error ends the connection.
@@ -121,7 +191,10 @@ func (g *guest) one() error {
 }
 
 // Attend writes what was asked for and what comes of itself.
-func (g *guest) Attend() { g.attend() }
+func (g *guest) Attend() {
+	g.desk.submit()
+	g.attend()
+}
 
 // Over reports the end.
 func (g *guest) Over(err error) {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,25 +20,30 @@ import (
 	"github.com/ldlm-io/ldlm/internal/wire"
 )
 
-// port is a server with one poller, at an address of the loopback.
+// port is a server with one poller, at an address of this machine.
 type port struct {
 	t      *testing.T
 	server *sessionapi.Server
-	addr   string
+	addr   net.Addr
 }
 
-// open opens it over a node, until the test is over.
+// openPort opens it on the loopback over a node, until the test is over.
 func openPort(t *testing.T, n sessionapi.Node, change ...func(*sessionapi.Config)) *port {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openPortOn(t, l, n, change...)
+}
+
+func openPortOn(t *testing.T, l net.Listener, n sessionapi.Node, change ...func(*sessionapi.Config)) *port {
 	t.Helper()
 	config := sessionapi.Config{Node: n, Immediate: true, Pollers: 1}
 	for _, f := range change {
 		f(&config)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &port{t: t, server: sessionapi.New(config), addr: l.Addr().String()}
+	p := &port{t: t, server: sessionapi.New(config), addr: l.Addr()}
 	plain := acceptor{l}
 	served := make(chan error, 1)
 	go func() { served <- p.server.ServeListener(context.Background(), plain) }()
@@ -74,12 +81,12 @@ func (p *port) dial(secret byte) *wire.Conn {
 
 func (p *port) connect() *wire.Conn {
 	p.t.Helper()
-	raw, err := net.Dial("tcp", p.addr)
+	raw, err := net.Dial(p.addr.Network(), p.addr.String())
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = raw.Close() })
-	if err := raw.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // else it may grow to much
+	if err := raw.(interface{ SetReadBuffer(int) error }).SetReadBuffer(64 << 10); err != nil { // else it may grow to much
 		p.t.Fatal(err)
 	}
 	return wire.NewConn(raw, 0)
@@ -146,11 +153,16 @@ func (n *counting) Attach(ctx context.Context, open *lock.Open) (sessionapi.Link
 	return c, o, err
 }
 
-func (l *countingLink) Submit(ctx context.Context, commands []lock.Command, placed func()) error {
-	l.mu.Lock()
-	l.commands += len(commands)
-	l.mu.Unlock()
-	return l.Link.Submit(ctx, commands, placed)
+func (n *counting) NewRound() sessionapi.Round { return countingRound{n.Node.NewRound()} }
+
+type countingRound struct{ sessionapi.Round }
+
+func (r countingRound) Add(l sessionapi.Link, commands []lock.Command) {
+	c := l.(*countingLink)
+	c.mu.Lock()
+	c.commands += len(commands)
+	c.mu.Unlock()
+	r.Round.Add(c.Link, commands)
 }
 
 // most is how many commands of one client were carried out.
@@ -224,4 +236,102 @@ func readAnswers(c *wire.Conn, many int) error {
 		return fmt.Errorf("the keep-alive is not confirmed")
 	}
 	return nil
+}
+
+// gate is a node whose rounds can be held up, and says how many have a part in each.
+type gate struct {
+	sessionapi.Node
+	hold  atomic.Bool
+	held  chan struct{} // gets a token when a round is held up
+	open  chan struct{} // closed to let it go on
+	sizes chan int
+}
+
+func (n *gate) NewRound() sessionapi.Round { return &gatedRound{n.Node.NewRound(), n, 0} }
+
+type gatedRound struct {
+	sessionapi.Round
+	gate *gate
+	size int
+}
+
+func (r *gatedRound) Add(l sessionapi.Link, commands []lock.Command) {
+	r.size++
+	r.Round.Add(l, commands)
+}
+
+func (r *gatedRound) Submit(ctx context.Context, done func(i int, err error)) {
+	if r.gate.hold.Swap(false) {
+		r.gate.held <- struct{}{}
+		<-r.gate.open
+	}
+	r.Round.Submit(ctx, done)
+	r.gate.sizes <- r.size
+	r.size = 0
+}
+
+// What several clients ask while the poller is busy goes to the node in one round, in
+// which each keeps the order of its own operations.
+func TestOneRoundForSeveralClients(t *testing.T) {
+	const clients = 5
+	n := &gate{
+		Node: below{openNode(t)}, held: make(chan struct{}), open: make(chan struct{}),
+		sizes: make(chan int, 2*clients),
+	}
+	// What is written to a socket of this kind is there at once.
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "port"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := openPortOn(t, l, n)
+	var conns []*wire.Conn
+	for i := range clients {
+		conns = append(conns, p.dial(byte(i+1)))
+	}
+	for i, c := range conns { // so that the poller has them all
+		f := &ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: uint64(i)}}
+		if p.ask(c, f).GetKeepAlive().GetNumber() != uint64(i) {
+			t.Fatal("no keep-alive")
+		}
+	}
+	n.hold.Store(true)
+	first := &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(1, 1, "first", 0)}}
+	if err := conns[0].WriteClient(first); err != nil {
+		t.Fatal(err)
+	}
+	<-n.held
+	for i, c := range conns[1:] {
+		name := fmt.Sprint(i)
+		for slot := range uint32(2) { // the same lock twice, in two frames: the second is refused
+			f := &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(slot, 1, name, 0)}}
+			if err := c.WriteClient(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(n.open)
+	if size := <-n.sizes; size != 1 {
+		t.Errorf("the first round has %d parts", size)
+	}
+	if size := <-n.sizes; size != clients-1 {
+		t.Errorf("the second round has %d parts, want %d", size, clients-1)
+	}
+	for i, c := range conns {
+		want := []ldlmv2.Code{ok, held}
+		if i == 0 {
+			want = want[:1]
+		}
+		var f ldlmv2.ServerFrame
+		for slot := 0; slot < len(want); {
+			if err := c.ReadServer(&f); err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range f.GetAnswers() {
+				if a.GetCode() != want[slot] {
+					t.Errorf("client %d, operation %d: %v", i, slot, a)
+				}
+				slot++
+			}
+		}
+	}
 }

@@ -39,6 +39,8 @@ func (n *fakeNode) Resume(ctx context.Context, _ *lock.Resume) (sessionapi.Link,
 	return n.Attach(ctx, nil)
 }
 
+func (n *fakeNode) NewRound() sessionapi.Round { return nil } // there are no pollers
+
 type fakeLink struct {
 	node  *fakeNode
 	ended chan struct{}
@@ -353,6 +355,8 @@ func (stuckNode) Attach(ctx context.Context, _ *lock.Open) (sessionapi.Link, loc
 func (n stuckNode) Resume(ctx context.Context, _ *lock.Resume) (sessionapi.Link, lock.Outcome, error) {
 	return n.Attach(ctx, nil)
 }
+
+func (stuckNode) NewRound() sessionapi.Round { return nil } // there are no pollers
 
 func TestAKeepAliveThatMayNotBeConfirmed(t *testing.T) {
 	withFake(t, &fakeNode{submit: prompt}, sessionapi.Config{}, func(t *testing.T, c *client, l *fakeLink) {

@@ -18,6 +18,20 @@ type Node interface {
 	Attach(ctx context.Context, open *lock.Open) (Link, lock.Outcome, error)
 	// Resume attaches a session to a new connection, likewise.
 	Resume(ctx context.Context, resume *lock.Resume) (Link, lock.Outcome, error)
+	// NewRound returns a round with nothing in it. It is called only where there are
+	// pollers.
+	NewRound() Round
+}
+
+// Round gathers what several links submit at about the same time, so that they share
+// what submitting costs. It is not safe for concurrent use.
+type Round interface {
+	// Add adds what a link of this node has to say, as with [Link.Submit]. The
+	// commands are the round's until Submit has reported on them.
+	Add(l Link, commands []lock.Command)
+	// Submit carries out what was added, in the order of its adding, and calls done
+	// for each with what [Link.Submit] would have returned. The round is empty then.
+	Submit(ctx context.Context, done func(i int, err error))
 }
 
 // Link is a connection of a session, as the node has it. All methods but Take

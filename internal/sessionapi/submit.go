@@ -66,7 +66,12 @@ func (c *conversation) refuse(op *ldlmv2.Op, why func() *ldlmv2.Status) {
 // submit has the node carry commands out. It reports whether their memory may be
 // used again; else the node may still look at it. placed is as [Link].Submit has it.
 func (c *conversation) submit(ctx context.Context, commands []lock.Command, placed func()) bool {
-	err := c.link.Submit(ctx, commands, placed)
+	return c.submitted(commands, c.link.Submit(ctx, commands, placed))
+}
+
+// submitted tells the client if its commands came to no outcome. It reports what
+// submit does.
+func (c *conversation) submitted(commands []lock.Command, err error) bool {
 	if err == nil {
 		return true
 	}

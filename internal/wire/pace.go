@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // pace decides whether a poller sleeps when nothing has come. To sleep and to be
 // woken up can take longer than all else that is done for a request, while the next
@@ -27,8 +24,7 @@ const (
 	spinsAfter = 4
 )
 
-// spins reports whether to look again, and lets others run before. began is when
-// there was nothing left to do.
+// spins reports whether to look again. began is when there was nothing left to do.
 func (p *pace) spins(began time.Time) bool {
 	if !p.may || p.short < spinsAfter {
 		return false
@@ -37,7 +33,6 @@ func (p *pace) spins(began time.Time) bool {
 		p.short = 0
 		return false
 	}
-	runtime.Gosched()
 	return true
 }
 

@@ -34,7 +34,9 @@ type polled struct {
 
 	// backlog is what the other side has not taken yet. While there is some,
 	// reading rests and patience runs.
-	backlog  []byte
+	backlog []byte
+	// behind: there is a backlog. It is read without the turn too.
+	behind   atomic.Bool
 	patience *time.Timer
 	// released: the descriptor is closed, and may be somebody else's by now.
 	released bool
@@ -212,11 +214,7 @@ func (p *polled) over(err error) {
 	p.handler.Over(c.note(err))
 }
 
-func (p *polled) isBehind() bool {
-	p.conn.turn.take()
-	defer p.conn.turn.giveBack()
-	return len(p.backlog) > 0
-}
+func (p *polled) isBehind() bool { return p.behind.Load() }
 
 // write writes what the other side takes at once and keeps the rest. The caller
 // has the connection's turn.
@@ -233,6 +231,7 @@ func (p *polled) write(b []byte) error {
 		p.wait(p.conn.writeTimeout)
 	}
 	p.backlog = append(p.backlog, b...)
+	p.behind.Store(true)
 	return p.ask()
 }
 
@@ -249,11 +248,11 @@ func (p *polled) wait(patience time.Duration) {
 
 // catchUp writes what had to wait, if the event says that it can be.
 func (p *polled) catchUp(e event) (wasBehind, behind bool, err error) {
-	p.conn.turn.take()
-	defer p.conn.turn.giveBack()
-	if len(p.backlog) == 0 {
+	if !p.isBehind() {
 		return false, false, nil
 	}
+	p.conn.turn.take()
+	defer p.conn.turn.giveBack()
 	if !e.writable() {
 		return true, true, nil
 	}
@@ -268,6 +267,7 @@ func (p *polled) catchUp(e event) (wasBehind, behind bool, err error) {
 		return true, true, nil
 	}
 	p.backlog = nil
+	p.behind.Store(false)
 	if p.patience != nil {
 		p.patience.Stop()
 	}

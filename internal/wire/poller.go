@@ -38,6 +38,8 @@ type Handler interface {
 // see [pace]. All methods are safe for concurrent use.
 type Poller struct {
 	system poll // the system's part, which see
+	// handled is called when what has come is handled, as NewPoller says.
+	handled func()
 
 	// buf is what connections are read into, one after the other.
 	buf  []byte
@@ -58,9 +60,10 @@ type Poller struct {
 
 // NewPoller returns a poller, whose goroutine begins with the first connection.
 // Without spin it sleeps whenever nothing has come, as is right where there is just
-// one processor.
-func NewPoller(spin bool) *Poller {
-	return &Poller{done: make(chan struct{}), conns: map[int]*polled{}, pace: pace{may: spin}}
+// one processor. It calls handled each time that all handlers have been told what has
+// come, before it has any of them attend, and before it sleeps.
+func NewPoller(spin bool, handled func()) *Poller {
+	return &Poller{done: make(chan struct{}), conns: map[int]*polled{}, pace: pace{may: spin}, handled: handled}
 }
 
 // start starts the goroutine, if there is none yet. It reports false if there is
@@ -171,8 +174,10 @@ func (p *Poller) run() {
 			}
 		}
 		clear(conns)
+		p.handled()
 		p.attend()
 		p.nextTurn()
+		p.handled()
 	}
 }
 
@@ -222,6 +227,7 @@ func (p *Poller) wait(ready []event) []event {
 		if !p.pace.spins(began) {
 			break
 		}
+		p.system.yield()
 	}
 	if !p.mayWait() {
 		return ready

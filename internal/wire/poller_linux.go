@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -97,6 +98,13 @@ func (p *poll) wake() {
 	_, _ = unix.Write(p.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // it cannot be full: look empties it
 }
 
+// yield lets others run: goroutines, and whoever else waits for this processor, as the
+// one who is to ask next may do.
+func (p *poll) yield() {
+	runtime.Gosched()
+	_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+}
+
 // look returns what has happened, and waits until something has if asked to.
 func (p *poll) look(ready []event, wait bool) []event {
 	timeout := 0
@@ -144,7 +152,7 @@ func (d descriptor) Read(b []byte) (int, error) {
 func (d descriptor) Write(b []byte) (int, error) {
 	written := 0
 	for written < len(b) {
-		n, err := unix.SendmsgN(int(d), b[written:], nil, nil, unix.MSG_NOSIGNAL)
+		n, err := unix.Write(int(d), b[written:])
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

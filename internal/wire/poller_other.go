@@ -17,6 +17,7 @@ func (poll) add(int) error                      { return errors.ErrUnsupported }
 func (poll) ask(int, interest) error            { return errors.ErrUnsupported }
 func (poll) release(int)                        {}
 func (poll) endWriting(int)                     {}
+func (poll) yield()                             {}
 func (poll) wake()                              {}
 func (poll) look(ready []event, _ bool) []event { return ready[:0] }
 

@@ -45,7 +45,7 @@ func newPoller(t *testing.T) *Poller {
 	if runtime.GOOS != "linux" {
 		t.Skip("no pollers on this system")
 	}
-	p := NewPoller(true)
+	p := NewPoller(true, func() {})
 	t.Cleanup(p.Close)
 	return p
 }
