@@ -28,11 +28,8 @@ type Config struct {
 	// until then nobody is to be spoken to over Streams. Default: whoever has the
 	// right name is trusted.
 	Introduce func(*Roll)
-	// Transport, for tests, replaces them; it carries what members say to each other. Default: none, the
-	// member is alone. One that pipelines must have no more than one request in
-	// flight (raft.NetworkTransportConfig.MaxRPCsInFlight = 1), or a member that
-	// stalled is not served again.
-	Transport raft.Transport
+	// Transport, for tests, replaces them. Default: none, the member is alone.
+	Transport Transport
 	// Courier carries what this member proposes to the one that leads, and its questions
 	// to the others. Needed where there may be others.
 	Courier Courier

@@ -14,7 +14,8 @@
 // an fsync serves as many callers as there are. Whoever has the pen, the writer or a
 // caller that is alone, closes the entry, then stamps it, then appends it, and never
 // stamps what it does not append. Where only this member has a vote, what is written is
-// committed, and is applied before raft comes to it.
+// committed, and is applied before raft comes to it. A leader that has others writes while
+// they do (type tail), and counts what they confirm when it has written.
 //
 // # Who leads
 //
@@ -50,7 +51,8 @@
 //
 // Tests kill a small life before every operation on a file, let every operation fail
 // or hang, flip bytes, cut files and tear writes, and expect the same acknowledged
-// state or a refusal with file and offset. LDLM_CRASH_SLOW=1 leaves no byte out.
+// state or a refusal with file and offset. LDLM_CRASH_SLOW=1 leaves no byte out. Three
+// members on disks that lose what was not synced lose nothing that was acknowledged.
 //
 // # What it does not know
 //

@@ -177,6 +177,8 @@ func (j *Journal) start() (err error) {
 			// Those who were told go first: what raft has still to do keeps nobody waiting.
 			runtime.Gosched()
 		}
+	} else {
+		j.store.shared = j.leadsOthers
 	}
 	if j.raft, err = newRaft(rc, j); err != nil {
 		return fmt.Errorf("start from %s: %w", j.cfg.Dir, tooNew(err))
@@ -214,7 +216,7 @@ func newRaft(rc *raft.Config, j *Journal) (r *raft.Raft, err error) {
 			r, err = nil, fmt.Errorf("raft does not start: %v", p)
 		}
 	}()
-	return raft.NewRaft(rc, j.fsm, j.store, j.store, j.snapshots, j.cfg.Transport)
+	return raft.NewRaft(rc, j.fsm, j.store, j.store, j.snapshots, &links{j.cfg.Transport, j.store})
 }
 
 // Opener returns a function that opens a journal once there is a machine for it,

@@ -181,6 +181,9 @@ type store struct {
 	disk *disk
 	meta *metaFile
 	dir  string
+	tail tail
+	// shared, if set, says that nothing is committed without another member.
+	shared func() bool
 	// written, if set, is called with what is on the disk now.
 	written func([]*raft.Log)
 }
@@ -204,6 +207,7 @@ func (s *store) fatal(err error) error {
 func (s *store) pathOf(index uint64) string { return segmentOf(s.dir, s.meta.segments(), index) }
 
 func (s *store) close() {
+	s.tail.writers.Wait()
 	if err := s.wal.Close(); err != nil {
 		s.disk.log.WarnContext(context.Background(), "The log does not close", "dir", s.dir, "err", err)
 	}

@@ -1,9 +1,12 @@
 package raftlog
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
@@ -53,13 +56,28 @@ func segmentOf(dir string, segments []types.SegmentInfo, index uint64) string {
 func (s *store) IsMonotonic() bool { return s.wal.IsMonotonic() }
 
 // FirstIndex implements raft.LogStore.
-func (s *store) FirstIndex() (uint64, error) { return s.wal.FirstIndex() }
+func (s *store) FirstIndex() (uint64, error) {
+	first, _ := s.tail.bounds() // before the log, in which it may be a moment later
+	logged, err := s.wal.FirstIndex()
+	if logged != 0 || err != nil {
+		return logged, err
+	}
+	return first, nil
+}
 
 // LastIndex implements raft.LogStore.
-func (s *store) LastIndex() (uint64, error) { return s.wal.LastIndex() }
+func (s *store) LastIndex() (uint64, error) {
+	if _, last := s.tail.bounds(); last != 0 {
+		return last, nil
+	}
+	return s.wal.LastIndex()
+}
 
 // GetLog implements raft.LogStore.
 func (s *store) GetLog(index uint64, l *raft.Log) error {
+	if s.tail.get(index, l) {
+		return nil
+	}
 	var stored raft.Log
 	err := s.wal.GetLog(index, &stored)
 	if err == nil {
@@ -80,8 +98,16 @@ func (s *store) GetLog(index uint64, l *raft.Log) error {
 // StoreLog implements raft.LogStore.
 func (s *store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
 
-// StoreLogs implements raft.LogStore.
+// StoreLogs implements raft.LogStore. Where nothing can be committed without another member
+// it returns before the entries are on the disk (type tail). Not so for a change of the
+// members: it counts when it is stored, and this one may be the only one afterwards.
 func (s *store) StoreLogs(logs []*raft.Log) error {
+	if s.shared != nil && s.shared() && !slices.ContainsFunc(logs, changesMembers) {
+		return s.append(logs)
+	}
+	if err := s.settle(math.MaxUint64); err != nil {
+		return err
+	}
 	records := make([]*raft.Log, len(logs))
 	for i, l := range logs {
 		records[i] = encodeRecord(l)
@@ -95,12 +121,24 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	return nil
 }
 
-// DeleteRange implements raft.LogStore.
-func (s *store) DeleteRange(first, last uint64) error { return s.fatal(s.wal.DeleteRange(first, last)) }
+func changesMembers(l *raft.Log) bool { return l.Type == raft.LogConfiguration }
 
-// Set implements raft.StableStore. Raft panics if it cannot write its term.
+// DeleteRange implements raft.LogStore.
+func (s *store) DeleteRange(first, last uint64) error {
+	if err := s.settle(last); err != nil {
+		return err
+	}
+	return s.fatal(s.wal.DeleteRange(first, last))
+}
+
+// Set implements raft.StableStore. What raft must remember it remembers after everything
+// that it has stored before. Raft panics if it cannot write its term.
 func (s *store) Set(key, value []byte) error {
-	if err := s.wal.Set(key, value); err != nil {
+	err := s.settle(math.MaxUint64)
+	if err == nil {
+		err = s.wal.Set(key, value)
+	}
+	if err != nil {
 		return s.disk.stop(fmt.Errorf("remember %q: %w", key, err))
 	}
 	return nil
@@ -109,12 +147,9 @@ func (s *store) Set(key, value []byte) error {
 // Get implements raft.StableStore.
 func (s *store) Get(key []byte) ([]byte, error) { return s.wal.Get(key) }
 
-// SetUint64 implements raft.StableStore.
+// SetUint64 implements raft.StableStore, as Set does.
 func (s *store) SetUint64(key []byte, value uint64) error {
-	if err := s.wal.SetUint64(key, value); err != nil {
-		return s.disk.stop(fmt.Errorf("remember %q: %w", key, err))
-	}
-	return nil
+	return s.Set(key, binary.LittleEndian.AppendUint64(nil, value))
 }
 
 // GetUint64 implements raft.StableStore.

@@ -49,9 +49,8 @@ func (j *Journal) nameAt(address string) string {
 // included.
 const streamTimeout = 5 * time.Second
 
-// newTransport makes raft's transport over streams. A follower that stalled is not served
-// again if more than one request is in flight.
-func (j *Journal) newTransport() raft.Transport {
+// newTransport makes raft's transport over streams.
+func (j *Journal) newTransport() Transport {
 	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: &streamLayer{j.cfg.Streams, j}, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: streamTimeout,
 		Logger: (&logWriter{j.log}).hclog("transport"), MsgpackUseNewTimeFormat: true,
