@@ -23,9 +23,8 @@ type received struct {
 	err   error
 }
 
-// frameBytes is the size of the buffers that frames are written into. Most
-// frames have a few answers.
-const frameBytes = 4096
+// pooledBytes is from which size on gRPC takes buffers back to use them again.
+const pooledBytes = 1024
 
 // Marshal writes a message.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
@@ -33,10 +32,20 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
+	n := sizeAbout(f)
+	if n < pooledBytes {
+		return mem.BufferSlice{mem.SliceBuffer(wire.AppendServer(make([]byte, 0, n), f))}, nil
+	}
 	pool := mem.DefaultBufferPool()
-	buf := pool.Get(frameBytes)
+	buf := pool.Get(n)
 	*buf = wire.AppendServer((*buf)[:0], f)
 	return mem.BufferSlice{mem.NewBuffer(buf, pool)}, nil
+}
+
+// sizeAbout is about how many bytes a frame takes: mostly it is a little less.
+func sizeAbout(f *ldlmv2.ServerFrame) int {
+	const rest, each = 128, 64
+	return rest + each*(len(f.Answers)+len(f.Lost))
 }
 
 // Unmarshal reads a message.

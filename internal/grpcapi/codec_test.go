@@ -32,12 +32,16 @@ func TestCodecKeepsGRPCsFormat(t *testing.T) {
 	if got := newCodec().Name(); got != "proto" {
 		t.Errorf("the codec is called %q", got)
 	}
-	large := &ldlmv2.ServerFrame{Answers: []*ldlmv2.Answer{{Seq: 1, Key: bytes.Repeat([]byte{1}, 3*frameBytes)}}}
+	large := &ldlmv2.ServerFrame{Answers: []*ldlmv2.Answer{{Seq: 1, Key: bytes.Repeat([]byte{1}, 3*pooledBytes)}}}
+	many := &ldlmv2.ServerFrame{}
+	for i := range uint64(pooledBytes) {
+		many.Answers = append(many.Answers, &ldlmv2.Answer{Seq: i, Key: bytes.Repeat([]byte{1}, 16)})
+	}
 	for _, f := range []*ldlmv2.ServerFrame{
 		{},
 		{Answers: []*ldlmv2.Answer{{Slot: 1, Seq: 2, Code: ldlmv2.Code_CODE_OK, Token: 3, AtOnce: true}}, KeepAlive: &ldlmv2.KeepAlive{Number: 1}},
 		{Welcome: &ldlmv2.Welcome{Version: 2, Features: []string{"x"}}, End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_PROTOCOL}},
-		large,
+		large, many,
 	} {
 		var got ldlmv2.ServerFrame
 		if err := proto.Unmarshal(marshal(t, f), &got); err != nil || !proto.Equal(&got, f) {

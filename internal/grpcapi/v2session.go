@@ -68,6 +68,8 @@ type carrier struct {
 	peerClosed atomic.Bool
 	// last is the last word that was sent.
 	last atomic.Pointer[ldlmv2.Status]
+	// patience runs while a frame is being sent; made by the first one.
+	patience *time.Timer
 
 	closing sync.Once
 	closed  chan struct{}
@@ -115,8 +117,12 @@ func (c *carrier) Send(f *ldlmv2.ServerFrame) error {
 	if f.GetWelcome() != nil {
 		c.conn.letIn()
 	}
-	t := time.AfterFunc(writeTimeout, c.Close)
-	defer t.Stop()
+	if c.patience == nil {
+		c.patience = time.AfterFunc(writeTimeout, c.Close)
+	} else {
+		c.patience.Reset(writeTimeout)
+	}
+	defer c.patience.Stop()
 	return c.stream.SendMsg(f)
 }
 
