@@ -1,18 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // settings are what a run is asked to be.
@@ -41,8 +45,62 @@ func main() {
 	}
 }
 
-// inside says that the program runs in a mount namespace of its own.
-const inside = "LDLM_VERIFY_INSIDE"
+// inside says that the program runs in a mount namespace of its own, and rehearses that
+// it only tries there what it needs.
+const (
+	inside    = "LDLM_VERIFY_INSIDE"
+	rehearses = "rehearses"
+)
+
+// skip says why nothing can be verified here. In CI that is a failure.
+func skip(out io.Writer, why error) error {
+	if os.Getenv("CI") == "true" {
+		return why
+	}
+	fmt.Fprintf(out, "skipped, nothing was verified: %v\n", why)
+	return nil
+}
+
+// prepared says what keeps a run from beginning: what is missing, or what the machine
+// does not let its root do, as in many containers.
+func prepared(program string) error {
+	if err := missing(program); err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	if err := enclose(nil, &said, &said, rehearses); err != nil {
+		return fmt.Errorf("this machine does not allow it: %w: %s"+
+			"(it takes network and time namespaces, a tun device, mounts and loop devices)", err, &said)
+	}
+	return nil
+}
+
+// rehearse makes and ends one machine and one disk.
+func rehearse(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "ldlm-verify-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	m, err := newMachine("rehearsal", netip.AddrFrom4([4]byte{10, 77, 0, 1}))
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	if err := m.shiftClocks(1); err != nil {
+		return err
+	}
+	disks := filepath.Join(dir, "disks")
+	if err := inMemory(disks); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Unmount(disks, 0)) }()
+	d, err := newDisk(ctx, filepath.Join(disks, "image"), filepath.Join(dir, "disk"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.freeze(), d.unmount(), os.Remove(d.image))
+}
 
 func run(args []string, out io.Writer) error {
 	s := settings{out: out}
@@ -57,18 +115,17 @@ func run(args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if missing := missing(s.program); missing != nil {
-		if os.Getenv("CI") == "true" {
-			return missing
-		}
-		fmt.Fprintf(out, "skipped, nothing was verified: %v\n", missing)
-		return nil
-	}
-	if os.Getenv(inside) == "" {
-		return enclose(args)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	switch os.Getenv(inside) {
+	case "":
+		if err := prepared(s.program); err != nil {
+			return skip(out, err)
+		}
+		return enclose(args, os.Stdout, os.Stderr, "1")
+	case rehearses:
+		return rehearse(ctx)
+	}
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
 	}
@@ -99,16 +156,16 @@ func missing(program string) error {
 }
 
 // enclose runs the program once more, in a mount namespace of its own: what it mounts
-// ends with it.
-func enclose(args []string) error {
+// ends with it. how says for what.
+func enclose(args []string, out, complaints io.Writer, how string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	signal.Ignore(os.Interrupt) // it is for the program inside, whose end is waited for
 	c := exec.CommandContext(context.Background(), self, args...)
-	c.Env = append(os.Environ(), inside+"=1")
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), inside+"="+how)
+	c.Stdout, c.Stderr = out, complaints
 	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	return c.Run()
 }
