@@ -259,9 +259,10 @@ func (n *Node) fail(cause error) {
 
 // broken ends the node because its journal has failed.
 func (n *Node) broken(err error) {
-	if n.Err() == nil {
+	why := fmt.Errorf("%w: %w", ErrClosed, err)
+	n.fail(why)
+	if n.Err() == why { //nolint:errorlint // whoever was first says so
 		n.log.ErrorContext(n.ctx, "the journal has failed", "err", err)
-		n.fail(fmt.Errorf("%w: %w", ErrClosed, err))
 	}
 }
 

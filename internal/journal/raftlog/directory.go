@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // directory is a data directory that is locked for this process.
@@ -89,6 +90,8 @@ func unusable(path string, err error) error {
 		step = "give the user that runs the server the right to read and write it (and nobody else), or " + step
 	case isReadOnly(err):
 		step = "mount the file system for writing, or " + step
+	case errors.Is(err, syscall.ENOSPC):
+		step = "make room there, or " + step
 	}
 	return fmt.Errorf("the data directory %s cannot be used: %w: %s", path, err, step)
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/journal"
@@ -72,13 +73,21 @@ func (d *disk) fail(err error) {
 		return
 	}
 	if !errors.Is(err, journal.ErrFatal) {
-		err = fmt.Errorf("%w: %w; nothing is written any more and the server must end: check the disk, then start it again", journal.ErrFatal, err)
+		err = fmt.Errorf("%w: %w; nothing is written any more and the server must end: %s, then start it again", journal.ErrFatal, err, remedy(err))
 	}
 	d.err = err
 	close(d.failed)
 	d.mu.Unlock()
 	d.log.ErrorContext(context.Background(), "The data directory has failed", "err", err)
 	d.onFail(err)
+}
+
+// remedy says what to do about a disk that has failed.
+func remedy(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "make room on the disk"
+	}
+	return "check the disk"
 }
 
 // do carries out one operation that must succeed.

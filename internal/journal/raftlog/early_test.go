@@ -180,3 +180,44 @@ func TestDeadlineOfOperations(t *testing.T) {
 		}
 	})
 }
+
+// An entry that was stamped in another term than it was written in is not applied early:
+// whether all before it is, is for raft to say.
+func TestNotEarlyInAnotherTerm(t *testing.T) {
+	j := mustBegin(t, small(fastDir(t)), &tape{})
+	defer mustClose(t, j)
+	for later, want := range map[uint64]uint64{0: 7, 1: 0} {
+		p := newProposal(line("x"))
+		if err := p.encode(); err != nil {
+			t.Fatal(err)
+		}
+		e := &inFlight{
+			proposals: []*proposal{p}, data: encodeEntry([]*proposal{p}), lead: &lead{term: 2, sole: true},
+			future: lost{}, done: make(chan struct{}),
+		}
+		stampEntry(e.data, 2, 0)
+		j.queue.fly(e)
+		f := &fsm{journal: j, machine: &tape{}}
+		f.written([]*raft.Log{{Index: 7, Term: 2 + later, Type: raft.LogCommand, Data: e.data}})
+		if f.early != want {
+			t.Errorf("stamped in term 2 and written in term %d: entry %d was applied early, want %d", 2+later, f.early, want)
+		}
+		j.queue.settle(e, nil)
+	}
+}
+
+// brokenLog is a log whose errors do not come through the gate.
+type brokenLog struct{ walStore }
+
+func (brokenLog) StoreLogs([]*raft.Log) error { return io.ErrClosedPipe }
+
+// Whatever the log fails at, the latch falls, and nothing counts as written.
+func TestLogFails(t *testing.T) {
+	j := mustBegin(t, small(fastDir(t)), &tape{})
+	d := newDisk(j.log, time.Hour, nil)
+	s := &store{wal: brokenLog{j.store.wal}, disk: d, written: func([]*raft.Log) { t.Error("it counts as written") }}
+	if err := s.StoreLog(&raft.Log{Index: 9}); !errors.Is(err, journal.ErrFatal) || d.check() == nil {
+		t.Errorf("got %v, the disk has %v", err, d.check())
+	}
+	mustClose(t, j)
+}

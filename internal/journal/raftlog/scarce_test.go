@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -73,4 +74,18 @@ func TestNoOpenFilesForLong(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// Where there is no room, room is to be made; nothing is wrong with the disk then.
+func TestNoRoomSaysWhatToDo(t *testing.T) {
+	for err, want := range map[error]string{syscall.ENOSPC: "make room on the disk, then", syscall.EIO: "check the disk, then"} {
+		d := newDisk(slog.New(slog.DiscardHandler), time.Hour, nil)
+		if got := d.do(opWrite, "x", func() error { return err }); !strings.Contains(got.Error(), want) {
+			t.Errorf("%v: %v does not say %q", err, got, want)
+		}
+		d.running.rest()
+	}
+	if got := unusable(t.TempDir(), syscall.ENOSPC); !strings.Contains(got.Error(), "make room there") {
+		t.Errorf("a directory without room: %v", got)
+	}
 }
