@@ -50,7 +50,8 @@ type fakeLink struct {
 	box      []sessionapi.Notice
 	batches  [][]lock.Command
 	confirms bool
-	detached []time.Duration // how long the client had been silent
+	ends     []sessionapi.Notice // of what ends right before the next confirmation
+	detached []time.Duration     // how long the client had been silent
 	byClient bool
 }
 
@@ -93,6 +94,7 @@ func (l *fakeLink) Take(each func(*sessionapi.Notice)) {
 func (l *fakeLink) Confirm() (time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.box, l.ends = append(l.box, l.ends...), nil
 	return time.Duration(l.node.ttl) * time.Microsecond * 100 / 112, l.confirms
 }
 
@@ -111,6 +113,13 @@ func (l *fakeLink) Detach(silent time.Duration, byClient bool) {
 		l.rouse()
 	}
 	l.detached = append(l.detached, silent)
+}
+
+// endBeforeConfirming lets a hold end in the moment before the next confirmation.
+func (l *fakeLink) endBeforeConfirming(n sessionapi.Notice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = append(l.ends, n)
 }
 
 // sizes are how many commands came in each batch.

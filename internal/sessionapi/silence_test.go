@@ -83,6 +83,24 @@ func TestOperationsAreNoKeepAlives(t *testing.T) {
 	})
 }
 
+// A hold that has ended before a keep-alive is confirmed is told of before that, or with it:
+// the client may believe in what is left.
+func TestEndsAreToldBeforeTheConfirmation(t *testing.T) {
+	withFake(t, &fakeNode{submit: prompt}, sessionapi.Config{}, func(t *testing.T, c *client, l *fakeLink) {
+		l.endBeforeConfirming(sessionapi.Notice{Kind: sessionapi.Lost, Name: "x", Token: 7, Reason: lock.Forced})
+		c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 1}})
+		told := 0
+		for confirmed := false; !confirmed; {
+			f := c.next()
+			told += len(f.GetLost())
+			confirmed = f.GetKeepAlive() != nil
+		}
+		if told != 1 {
+			t.Errorf("%d ends are told before the confirmation, want 1", told)
+		}
+	})
+}
+
 func TestGivingUpDoesNotWaitForWhoDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &fakeNode{submit: prompt, links: make(chan *fakeLink, 1), ttl: 2 * lock.Second}
