@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -21,10 +22,15 @@ func main() {
 	if hidden, err := compare.Hidden(os.Args[1:], os.Stdin, os.Stdout); hidden {
 		exit(err)
 	}
+	debug.SetGCPercent(rarely)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	exit(run(ctx))
 }
+
+// rarely is how the garbage of the load is collected, whoever it is for: the processors
+// are for the servers.
+const rarely = 800
 
 func exit(err error) {
 	if err != nil {
