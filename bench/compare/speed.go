@@ -24,6 +24,7 @@ const (
 	nameThree     = "LDLM, three members"
 	nameEtcd      = "etcd, three members"
 	nameBaton     = "a bare baton"
+	nameDisk      = "bare write and fsync"
 )
 
 // A system is something that takes locks, or passes for it, and how to talk to it.

@@ -32,7 +32,9 @@ func trials(sizes Sizes) []trial {
 		handOffs("handoffs-connections/16", true, "a connection each"),
 		written(1, goal{atLeast, 1}),
 		written(64, goal{atLeast, 2}),
-		lockMemory(), connectionMemory(), flat(sizes), killedTrial(sizes),
+		lockMemory(), connectionMemory(),
+		flat("held", plain(), "", sizes), flat("held/durable", durable(), ", on disk", sizes),
+		killedTrial(sizes),
 	}
 	return append(all, deaths()...)
 }
@@ -91,7 +93,7 @@ func carried(name string, s, floor system, j job, shape string) trial {
 func written(workers int, speed goal) trial {
 	j := job{workload: load.Pairs, workers: workers}
 	what := func(m metric) string { return fmt.Sprintf("%s, on disk, %s, one client", m, count(workers, "worker")) }
-	return trial{
+	t := trial{
 		name:       fmt.Sprintf("durable/%d", workers),
 		contenders: []contender{durable().contender(j), always().contender(j)},
 		rows: []row{
@@ -99,6 +101,13 @@ func written(workers int, speed goal) trial {
 			{what: what(serverMicros), metric: serverMicros, of: nameDurable, against: nameAlways},
 		},
 	}
+	if workers == 1 { // of more, several share an fsync
+		t.contenders = append(t.contenders, bareDisk())
+		t.rows = append(t.rows,
+			row{what: what(pairsPerSecond), metric: pairsPerSecond, of: nameDurable, against: nameDisk},
+			row{what: nameAlways + ": " + what(pairsPerSecond), metric: pairsPerSecond, of: nameAlways, against: nameDisk})
+	}
+	return t
 }
 
 // handOffs measures a lock that goes from one worker to the next.
@@ -145,18 +154,18 @@ func connectionMemory() trial {
 }
 
 // flat compares a session that holds nothing with one that holds a lot.
-func flat(sizes Sizes) trial {
+func flat(name string, s system, where string, sizes Sizes) trial {
 	const workers = 64
-	free, full := plain(), plain()
+	free, full := s, s
 	free.name, full.name = "none held", "many held"
 	j := job{workload: load.Pairs, workers: workers}
 	loaded := j
 	loaded.held = true
 	what := func(m metric) string {
-		return fmt.Sprintf("%s, %d workers, %s held by the session", m, workers, count(sizes.Locks, "lock"))
+		return fmt.Sprintf("%s%s, %d workers, %s held by the session", m, where, workers, count(sizes.Locks, "lock"))
 	}
 	return trial{
-		name:       "held",
+		name:       name,
 		contenders: []contender{full.contender(loaded), free.contender(j)},
 		rows: []row{
 			{what: what(pairsPerSecond), metric: pairsPerSecond, of: full.name, against: free.name, goal: goal{atLeast, 0.95}},
