@@ -129,7 +129,7 @@ var table = []row{
 		wires: []string{
 			"internal/server", "internal/cluster", "internal/auth", "internal/certs", "internal/daemon", "internal/metrics", "internal/restapi", "internal/web",
 			"internal/redisapi", "internal/journal/raftlog", "internal/statefile", "internal/wire", "internal/proc", "api/v2",
-			"internal/audit", "internal/systemd", "internal/probe", "internal/unixsock", "internal/tokens",
+			"internal/audit", "internal/systemd", "internal/probe", "internal/unixsock", "internal/tokens", "internal/spool",
 		},
 		wiring: []string{"server", "dev", "cluster", "token"},
 		why:    "the commands are users of the client, or of the socket; only those that run a server know its parts, and they only wire them",
@@ -230,6 +230,10 @@ var table = []row{
 		own:    []string{"internal/lock"},
 		values: []string{"internal/lock"},
 		why:    "who did what against whose will, as lines; whoever carries it out knows it and says so",
+	},
+	{
+		pkg: "internal/spool",
+		why: "lines on their way to whoever reads them, or does not; it does not know what they say",
 	},
 	{
 		pkg: "internal/unixsock",

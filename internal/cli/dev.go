@@ -124,15 +124,16 @@ func portError(ctx context.Context, option, address string, err error) error {
 func (d *dev) run(p *Process, asJSON bool) error {
 	signals, stop := p.Notify()
 	defer stop()
-	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
-	server, e, err := d.start(log)
+	log := openLog(p, "auto", d.settings.LogLevel)
+	defer log.close()
+	server, e, err := d.start(log.Logger)
 	if err != nil {
 		return err
 	}
 	if err := d.announce(p.Stdout, asJSON); err != nil {
 		log.Error("Nobody reads where the server listens", "error", err)
 	}
-	return waitServer(server, log, signals, nil, nil, e)
+	return waitServer(server, log.Logger, signals, nil, nil, e)
 }
 
 // start starts the server, and says how it ends.

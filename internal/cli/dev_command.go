@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -97,8 +96,9 @@ func runDevCommand(c *cobra.Command, p *Process, settings *config.Dev, command [
 func (d *dev) runAround(p *Process, path string, command []string) error {
 	signals, stop := p.signals()
 	defer stop()
-	log := slog.New(logHandler(p, "auto", d.settings.LogLevel))
-	server, e, err := d.start(log)
+	log := openLog(p, "auto", d.settings.LogLevel)
+	defer log.close()
+	server, e, err := d.start(log.Logger)
 	if err != nil {
 		return err
 	}

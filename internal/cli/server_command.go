@@ -108,9 +108,10 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 	defer stop()
 	level := &slog.LevelVar{}
 	level.Set(settings.LogLevel.Level())
-	c := ServerConfig{
-		Settings: settings, Logger: slog.New(logHandler(p, settings.LogFormat, level)),
-	}
+	log := openLog(p, settings.LogFormat, level)
+	defer log.close()
+	defer boundMemory(p.Getenv)()
+	c := ServerConfig{Settings: settings, Logger: log.Logger}
 	e := &ending{delay: settings.ShutdownDelay, timeout: settings.ShutdownTimeout, manager: systemd.NewNotifier(p.Getenv)}
 	if e.audit, err = audit.Open(settings.AuditLog, p.Stderr, c.Logger); err != nil {
 		return misconfigured(err)

@@ -207,3 +207,51 @@ func TestLogFormat(t *testing.T) {
 		}
 	}
 }
+
+// clogged is a stderr that is read until the server runs, and then no more.
+type clogged struct {
+	*output
+	free chan struct{} // closed when it is read again
+}
+
+func (c clogged) Write(b []byte) (int, error) {
+	if strings.Contains(c.String(), `"msg":"Server runs"`) {
+		<-c.free
+	}
+	return c.output.Write(b)
+}
+
+// A server whose log nobody reads serves on, and ends when it is to.
+func TestLogNobodyReads(t *testing.T) {
+	stderr := clogged{newOutput(), make(chan struct{})}
+	signals, ended := make(chan os.Signal, 1), make(chan int, 1)
+	go func() {
+		ended <- LdlmServer(Process{
+			Args: []string{"-l", "127.0.0.1:0", "-v", "debug"}, Stdout: newOutput(), Stderr: stderr,
+			Getenv: environment{}.in(shortDir(t)),
+			Notify: func() (<-chan os.Signal, func()) { return signals, func() {} },
+		})
+	}()
+	client, conn := dialV1(t, addressIn(t, stderr.await(t, `"msg":"Server runs"`)))
+	name := strings.Repeat("x", 60_000) // which is in the log each time
+	for range 20 {
+		l, err := client.TryLock(t.Context(), &ldlmv1.TryLockRequest{Name: name})
+		if err != nil || !l.Locked {
+			t.Fatal(l, err)
+		}
+		if _, err := client.Unlock(t.Context(), &ldlmv1.UnlockRequest{Name: name, Key: l.Key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	signals <- syscall.SIGTERM
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	close(stderr.free)
+	if log := stderr.await(t, `"missing":`); !strings.Contains(log, "Lines of the log are missing here") {
+		t.Error("it is not said that lines are missing")
+	}
+}

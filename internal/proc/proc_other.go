@@ -24,3 +24,7 @@ func PSS(int) (int64, error) { return 0, unsupported() }
 
 // Behind returns the process of this machine that listens at an address.
 func Behind(context.Context, string) (int, error) { return 0, unsupported() }
+
+// MemoryLimit returns how many bytes of memory this process can have before the system
+// ends it.
+func MemoryLimit() (int64, bool) { return 0, false }
