@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -38,8 +40,21 @@ type client struct {
 	reading sync.WaitGroup
 }
 
-// dial connects and opens a session that ends with its connection if onEnd says so.
+// dial connects and opens a session that ends with its connection if onEnd says so. A
+// server cuts who has said nothing for some seconds, which on a busy machine may be who
+// got no processor: then it tries again.
 func dial(ctx context.Context, addr string, onEnd ldlmv2.OnEndOfStream) (*client, error) {
+	const attempts = 100
+	for i := 1; ; i++ {
+		c, err := dialOnce(ctx, addr, onEnd)
+		cut := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		if !cut || i == attempts || ctx.Err() != nil {
+			return c, err
+		}
+	}
+}
+
+func dialOnce(ctx context.Context, addr string, onEnd ldlmv2.OnEndOfStream) (*client, error) {
 	raw, err := connect(ctx, addr)
 	if err != nil {
 		return nil, err

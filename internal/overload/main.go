@@ -9,10 +9,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 )
 
-// roleKey is the variable that says which of the three processes one is.
+// roleKey is the variable that says which of the processes one is.
 const roleKey = "LDLM_OVERLOAD_ROLE"
 
 func main() {
@@ -31,6 +32,8 @@ func play(ctx context.Context, role string, args []string) error {
 		return serve(ctx, args, os.Stdin, os.Stdout)
 	case roleLoad:
 		return bring(ctx, args, os.Stdout)
+	case roleEcho:
+		return echo(os.Stdin, os.Stdout)
 	default:
 		return direct(ctx, args, os.Stdout)
 	}
@@ -42,6 +45,7 @@ func direct(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("overload", flag.ContinueOnError)
 	only := flags.String("only", "", "try only what contains this in its name")
 	small := flags.Bool("small", false, "with a thousandth of the load")
+	profiles := flags.String("profiles", "", "a directory for what the server spent its time on, a file for each load")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -52,6 +56,9 @@ func direct(ctx context.Context, args []string, out io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s ...\n", t.name)
+		if *profiles != "" {
+			t.setup.Profile = filepath.Join(*profiles, strings.ReplaceAll(t.name, " ", "-")+".pprof")
+		}
 		f, err := try(ctx, t, *small)
 		if err != nil {
 			bad++

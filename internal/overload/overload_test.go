@@ -43,7 +43,7 @@ func TestSmall(t *testing.T) {
 func TestReport(t *testing.T) {
 	r := newReport(false)
 	r.add(trial{name: "many"}, findings{
-		N: 10, Before: served{P99: time.Millisecond}, During: served{P99: 2 * time.Millisecond, Longest: 9 * time.Millisecond},
+		N: 10, EchoBefore: 2 * time.Millisecond, EchoDuring: 3 * time.Millisecond, Before: served{P99: time.Millisecond}, During: served{P99: 2 * time.Millisecond, Longest: 9 * time.Millisecond},
 		After: served{P99: time.Millisecond}, MemoryBefore: 1e6, MemoryMost: 2e6, MemoryAfter: 1.5e6,
 		Outcome: outcome{Reached: 9, Refused: 1, Field: "things", Limit: 9, Note: "n"}, Took: time.Second,
 	}, nil)
@@ -51,8 +51,8 @@ func TestReport(t *testing.T) {
 	var b strings.Builder
 	r.write(&b)
 	for _, want := range []string{
-		"| many | 10 | 9 | 1, `things` 9; n | 1s | 1, 2, 2 | 1.00 ms, **2.0 x**, 1.00 ms | 9.00 ms | ok |\n",
-		"| few | 0 | 0 | none | 0s | 0, 0, 0 | 0.00 ms, **0.0 x**, 0.00 ms | 0.00 ms | a; b |\n",
+		"| many | 10 | 9 | 1, `things` 9; n | 1s | 1, 2, 2 | 1.00 ms, **2.0 x**, 1.00 ms | 9.00 ms | 2.00 ms, **1.5 x** | ok |\n",
+		"| few | 0 | 0 | none | 0s | 0, 0, 0 | 0.00 ms, **0.0 x**, 0.00 ms | 0.00 ms | 0.00 ms, **0.0 x** | a; b |\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("it lacks\n%sin\n%s", want, b.String())
@@ -61,11 +61,18 @@ func TestReport(t *testing.T) {
 }
 
 func TestFair(t *testing.T) {
-	f := findings{Before: served{P99: 10}, During: served{P99: 30}}
+	f := findings{Before: served{P99: 10}, During: served{P99: 30}, EchoBefore: 10, EchoDuring: 5}
 	if err := f.fair(); err != nil {
 		t.Errorf("three times as long: %v", err)
 	}
 	if f.During.P99++; f.fair() == nil {
 		t.Error("more than three times as long passed")
+	}
+	f.EchoDuring = 20
+	if f.During.P99 = 60; f.fair() != nil {
+		t.Error("three times what the machine did to the echo did not pass")
+	}
+	if f.During.P99++; f.fair() == nil {
+		t.Error("more than that passed")
 	}
 }

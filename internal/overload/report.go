@@ -25,14 +25,11 @@ func (r *report) add(t trial, f findings, err error) {
 	if err != nil {
 		verdict = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	ratio := 0.0
-	if f.Before.P99 > 0 {
-		ratio = float64(f.During.P99) / float64(f.Before.P99)
-	}
-	r.lines = append(r.lines, fmt.Sprintf("| %s | %d | %d | %s | %s | %s, %s, %s | %s, **%.1f x**, %s | %s | %s |",
+	r.lines = append(r.lines, fmt.Sprintf("| %s | %d | %d | %s | %s | %s, %s, %s | %s, **%.1f x**, %s | %s | %s, **%.1f x** | %s |",
 		t.name, f.N, f.Outcome.Reached, refusals(&f.Outcome), f.Took.Round(100*time.Millisecond),
 		megabytes(f.MemoryBefore), megabytes(f.MemoryMost), megabytes(f.MemoryAfter),
-		short(f.Before.P99), ratio, short(f.After.P99), short(f.During.Longest), verdict))
+		short(f.Before.P99), f.ratio(), short(f.After.P99), short(f.During.Longest),
+		short(f.EchoBefore), f.echoRatio(), verdict))
 }
 
 func refusals(o *outcome) string {
@@ -56,8 +53,8 @@ func (r *report) write(w io.Writer) {
 		fmt.Fprintf(w, ", %s", info.Main.Version)
 	}
 	fmt.Fprintf(w, ". %d well-behaved clients, a pair each every %s.\n\n", victims, pace)
-	fmt.Fprintln(w, "| load | asked | taken | refused | took | memory, MB: before, most, after | p99 of others: before, during, after | their longest | |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| load | asked | taken | refused | took | memory, MB: before, most, after | p99 of others: before, during, after | their longest | p99 of an echo: before, during | |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|")
 	for _, l := range r.lines {
 		fmt.Fprintln(w, l)
 	}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 const (
 	roleServer = "server"
 	roleLoad   = "load"
+	roleEcho   = "echo"
 )
 
 // setup is what a server is started with.
@@ -30,6 +32,8 @@ type setup struct {
 	Limits server.Limits
 	// Files is the most file descriptors that it may have; 0 is what this process may.
 	Files uint64
+	// Profile is where to write what the server spent its time on; "" is nowhere.
+	Profile string
 }
 
 // serve is the server's process: it says where it listens, and ends when its input does.
@@ -42,6 +46,17 @@ func serve(ctx context.Context, args []string, in io.Reader, out io.Writer) erro
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: s.Files, Max: s.Files}); err != nil {
 			return err
 		}
+	}
+	if s.Profile != "" {
+		f, err := os.Create(s.Profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
