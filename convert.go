@@ -171,8 +171,27 @@ func serverStatusOf(s *ldlmv2.ServerStatusResponse) ServerStatus {
 		Holds: int(s.GetHolds()), Waiters: int(s.GetWaiters()),
 		Sessions: int(s.GetSessions()), Attached: int(s.GetAttached()),
 		Token: s.GetToken(), Draining: s.GetDraining(), QuietLeft: fromMicros(s.GetQuietLeftUs()),
-		DataDirectory: dataDirectoryOf(s.GetDataDirectory()),
+		DataDirectory: dataDirectoryOf(s.GetDataDirectory()), Cluster: clusterOf(s.GetMembers()),
 	}
+}
+
+// clusterOf returns nil if there are no members.
+func clusterOf(members []*ldlmv2.ServerMember) *Cluster {
+	if len(members) == 0 {
+		return nil
+	}
+	c := &Cluster{}
+	for _, m := range members {
+		x := ServerMember{
+			Name: m.GetName(), Address: m.GetAddress(), Votes: m.GetVotes(), Leads: m.GetLeads(), Answers: m.GetAnswers(),
+			LastHeard: -1, Version: m.GetVersion(), EntriesBehind: m.GetEntriesBehind(),
+		}
+		if m.LastHeardUs != nil {
+			x.LastHeard = fromMicros(m.GetLastHeardUs())
+		}
+		c.Members = append(c.Members, x)
+	}
+	return c
 }
 
 func dataDirectoryOf(d *ldlmv2.DataDirectory) *DataDirectory {

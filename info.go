@@ -248,6 +248,33 @@ type ServerStatus struct {
 	// DataDirectory says how the directory is that the state is in; nil if it is in
 	// memory, or if the server does not tell.
 	DataDirectory *DataDirectory
+	// Cluster is how the server sees the one that it is a member of; nil if it is alone.
+	Cluster *Cluster
+}
+
+// Cluster is how one of its members sees it.
+type Cluster struct {
+	// Members are all, the one that was asked among them.
+	Members []ServerMember
+}
+
+// ServerMember is a member of a cluster as another one sees it.
+type ServerMember struct {
+	Name string
+	// Address is where the other members reach it.
+	Address string
+	// Votes says that it has a vote: without one it is still being sent what the others
+	// have. Leads says that it leads.
+	Votes, Leads bool
+	// Answers says that it answered when it was last asked, LastHeard how long ago it last
+	// did; negative if it never did since the server runs.
+	Answers   bool
+	LastHeard time.Duration
+	// Version that it runs; empty if that is not known.
+	Version string
+	// EntriesBehind counts the entries of the log that it has not applied yet, and another
+	// member has.
+	EntriesBehind uint64
 }
 
 // DataDirectory says how the directory is that a server keeps its state in. Zero

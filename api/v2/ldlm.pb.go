@@ -706,7 +706,7 @@ func (x DataDirectory_Room) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DataDirectory_Room.Descriptor instead.
 func (DataDirectory_Room) EnumDescriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{58, 0}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{59, 0}
 }
 
 // Status is the failure of an operation.
@@ -4877,6 +4877,9 @@ type ServerStatusResponse struct {
 	QuietLeftUs int64 `protobuf:"varint,15,opt,name=quiet_left_us,json=quietLeftUs,proto3" json:"quiet_left_us,omitempty"`
 	// The directory that the state is in; absent for a server in memory.
 	DataDirectory *DataDirectory `protobuf:"bytes,16,opt,name=data_directory,json=dataDirectory,proto3" json:"data_directory,omitempty"`
+	// The members of the cluster as the answering one sees them, itself among them; none if
+	// it is alone.
+	Members       []*ServerMember `protobuf:"bytes,17,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5023,6 +5026,122 @@ func (x *ServerStatusResponse) GetDataDirectory() *DataDirectory {
 	return nil
 }
 
+func (x *ServerStatusResponse) GetMembers() []*ServerMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// ServerMember is a member of a cluster as another one sees it.
+type ServerMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Where the other members reach it.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// Whether it has a vote; without one it is still being sent what the others have.
+	Votes bool `protobuf:"varint,3,opt,name=votes,proto3" json:"votes,omitempty"`
+	// Whether it leads.
+	Leads bool `protobuf:"varint,4,opt,name=leads,proto3" json:"leads,omitempty"`
+	// Whether it has answered when it was last asked, a second ago at most.
+	Answers bool `protobuf:"varint,5,opt,name=answers,proto3" json:"answers,omitempty"`
+	// How long ago it last answered; absent if it never did since the answering one runs.
+	LastHeardUs *int64 `protobuf:"varint,6,opt,name=last_heard_us,json=lastHeardUs,proto3,oneof" json:"last_heard_us,omitempty"`
+	// The version that it runs; empty if that is not known.
+	Version string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	// How many entries of the log it has not applied yet that another one has.
+	EntriesBehind uint64 `protobuf:"varint,8,opt,name=entries_behind,json=entriesBehind,proto3" json:"entries_behind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerMember) Reset() {
+	*x = ServerMember{}
+	mi := &file_v2_ldlm_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerMember) ProtoMessage() {}
+
+func (x *ServerMember) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerMember.ProtoReflect.Descriptor instead.
+func (*ServerMember) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ServerMember) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ServerMember) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ServerMember) GetVotes() bool {
+	if x != nil {
+		return x.Votes
+	}
+	return false
+}
+
+func (x *ServerMember) GetLeads() bool {
+	if x != nil {
+		return x.Leads
+	}
+	return false
+}
+
+func (x *ServerMember) GetAnswers() bool {
+	if x != nil {
+		return x.Answers
+	}
+	return false
+}
+
+func (x *ServerMember) GetLastHeardUs() int64 {
+	if x != nil && x.LastHeardUs != nil {
+		return *x.LastHeardUs
+	}
+	return 0
+}
+
+func (x *ServerMember) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ServerMember) GetEntriesBehind() uint64 {
+	if x != nil {
+		return x.EntriesBehind
+	}
+	return 0
+}
+
 // DataDirectory says how the directory is that a server keeps its state in.
 type DataDirectory struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5055,7 +5174,7 @@ type DataDirectory struct {
 
 func (x *DataDirectory) Reset() {
 	*x = DataDirectory{}
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5067,7 +5186,7 @@ func (x *DataDirectory) String() string {
 func (*DataDirectory) ProtoMessage() {}
 
 func (x *DataDirectory) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5080,7 +5199,7 @@ func (x *DataDirectory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataDirectory.ProtoReflect.Descriptor instead.
 func (*DataDirectory) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DataDirectory) GetPath() string {
@@ -5176,7 +5295,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5188,7 +5307,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5201,7 +5320,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
 }
 
 // SaveSnapshotResponse is a piece of the file of a snapshot.
@@ -5216,7 +5335,7 @@ type SaveSnapshotResponse struct {
 
 func (x *SaveSnapshotResponse) Reset() {
 	*x = SaveSnapshotResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5228,7 +5347,7 @@ func (x *SaveSnapshotResponse) String() string {
 func (*SaveSnapshotResponse) ProtoMessage() {}
 
 func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5241,7 +5360,7 @@ func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SaveSnapshotResponse) GetData() []byte {
@@ -5266,7 +5385,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[61]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5278,7 +5397,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[61]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5291,7 +5410,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WatchRequest) GetName() string {
@@ -5331,7 +5450,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[62]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5343,7 +5462,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[62]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5356,7 +5475,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -5415,7 +5534,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_v2_ldlm_proto_msgTypes[63]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5427,7 +5546,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[63]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5440,7 +5559,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -5552,7 +5671,7 @@ type ForceReleaseRequest struct {
 
 func (x *ForceReleaseRequest) Reset() {
 	*x = ForceReleaseRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[64]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5564,7 +5683,7 @@ func (x *ForceReleaseRequest) String() string {
 func (*ForceReleaseRequest) ProtoMessage() {}
 
 func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[64]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5577,7 +5696,7 @@ func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ForceReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ForceReleaseRequest) GetName() string {
@@ -5623,7 +5742,7 @@ type ForceReleaseResponse struct {
 
 func (x *ForceReleaseResponse) Reset() {
 	*x = ForceReleaseResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[65]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5635,7 +5754,7 @@ func (x *ForceReleaseResponse) String() string {
 func (*ForceReleaseResponse) ProtoMessage() {}
 
 func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[65]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5648,7 +5767,7 @@ func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ForceReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ForceReleaseResponse) GetMayBelieveUs() int64 {
@@ -5685,7 +5804,7 @@ type KillSessionRequest struct {
 
 func (x *KillSessionRequest) Reset() {
 	*x = KillSessionRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[66]
+	mi := &file_v2_ldlm_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5697,7 +5816,7 @@ func (x *KillSessionRequest) String() string {
 func (*KillSessionRequest) ProtoMessage() {}
 
 func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[66]
+	mi := &file_v2_ldlm_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5710,7 +5829,7 @@ func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionRequest.ProtoReflect.Descriptor instead.
 func (*KillSessionRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *KillSessionRequest) GetSession() uint64 {
@@ -5740,7 +5859,7 @@ type KillSessionResponse struct {
 
 func (x *KillSessionResponse) Reset() {
 	*x = KillSessionResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[67]
+	mi := &file_v2_ldlm_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5752,7 +5871,7 @@ func (x *KillSessionResponse) String() string {
 func (*KillSessionResponse) ProtoMessage() {}
 
 func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[67]
+	mi := &file_v2_ldlm_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5765,7 +5884,7 @@ func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionResponse.ProtoReflect.Descriptor instead.
 func (*KillSessionResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{67}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *KillSessionResponse) GetMayBelieveUs() int64 {
@@ -5795,7 +5914,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[68]
+	mi := &file_v2_ldlm_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5807,7 +5926,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[68]
+	mi := &file_v2_ldlm_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5820,7 +5939,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{68}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ResizeRequest) GetName() string {
@@ -5846,7 +5965,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[69]
+	mi := &file_v2_ldlm_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5858,7 +5977,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[69]
+	mi := &file_v2_ldlm_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5871,7 +5990,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{69}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{70}
 }
 
 var File_v2_ldlm_proto protoreflect.FileDescriptor
@@ -6190,7 +6309,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\vSessionWait\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x06waiter\x18\x02 \x01(\v2\x0f.ldlm.v2.WaiterR\x06waiter\"\x15\n" +
-	"\x13ServerStatusRequest\"\xff\x03\n" +
+	"\x13ServerStatusRequest\"\xb0\x04\n" +
 	"\x14ServerStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
 	"\tuptime_us\x18\x02 \x01(\x03R\buptimeUs\x12*\n" +
@@ -6208,7 +6327,18 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\x05token\x18\r \x01(\x04R\x05token\x12\x1a\n" +
 	"\bdraining\x18\x0e \x01(\bR\bdraining\x12\"\n" +
 	"\rquiet_left_us\x18\x0f \x01(\x03R\vquietLeftUs\x12=\n" +
-	"\x0edata_directory\x18\x10 \x01(\v2\x16.ldlm.v2.DataDirectoryR\rdataDirectory\"\x90\x04\n" +
+	"\x0edata_directory\x18\x10 \x01(\v2\x16.ldlm.v2.DataDirectoryR\rdataDirectory\x12/\n" +
+	"\amembers\x18\x11 \x03(\v2\x15.ldlm.v2.ServerMemberR\amembers\"\xfe\x01\n" +
+	"\fServerMember\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05votes\x18\x03 \x01(\bR\x05votes\x12\x14\n" +
+	"\x05leads\x18\x04 \x01(\bR\x05leads\x12\x18\n" +
+	"\aanswers\x18\x05 \x01(\bR\aanswers\x12'\n" +
+	"\rlast_heard_us\x18\x06 \x01(\x03H\x00R\vlastHeardUs\x88\x01\x01\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12%\n" +
+	"\x0eentries_behind\x18\b \x01(\x04R\rentriesBehindB\x10\n" +
+	"\x0e_last_heard_us\"\x90\x04\n" +
 	"\rDataDirectory\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x1d\n" +
@@ -6397,7 +6527,7 @@ func file_v2_ldlm_proto_rawDescGZIP() []byte {
 }
 
 var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_v2_ldlm_proto_goTypes = []any{
 	(Code)(0),                    // 0: ldlm.v2.Code
 	(Ending)(0),                  // 1: ldlm.v2.Ending
@@ -6466,21 +6596,22 @@ var file_v2_ldlm_proto_goTypes = []any{
 	(*SessionWait)(nil),          // 64: ldlm.v2.SessionWait
 	(*ServerStatusRequest)(nil),  // 65: ldlm.v2.ServerStatusRequest
 	(*ServerStatusResponse)(nil), // 66: ldlm.v2.ServerStatusResponse
-	(*DataDirectory)(nil),        // 67: ldlm.v2.DataDirectory
-	(*SaveSnapshotRequest)(nil),  // 68: ldlm.v2.SaveSnapshotRequest
-	(*SaveSnapshotResponse)(nil), // 69: ldlm.v2.SaveSnapshotResponse
-	(*WatchRequest)(nil),         // 70: ldlm.v2.WatchRequest
-	(*WatchResponse)(nil),        // 71: ldlm.v2.WatchResponse
-	(*Event)(nil),                // 72: ldlm.v2.Event
-	(*ForceReleaseRequest)(nil),  // 73: ldlm.v2.ForceReleaseRequest
-	(*ForceReleaseResponse)(nil), // 74: ldlm.v2.ForceReleaseResponse
-	(*KillSessionRequest)(nil),   // 75: ldlm.v2.KillSessionRequest
-	(*KillSessionResponse)(nil),  // 76: ldlm.v2.KillSessionResponse
-	(*ResizeRequest)(nil),        // 77: ldlm.v2.ResizeRequest
-	(*ResizeResponse)(nil),       // 78: ldlm.v2.ResizeResponse
-	nil,                          // 79: ldlm.v2.Holder.LabelsEntry
-	nil,                          // 80: ldlm.v2.ClientInfo.LabelsEntry
-	nil,                          // 81: ldlm.v2.Note.LabelsEntry
+	(*ServerMember)(nil),         // 67: ldlm.v2.ServerMember
+	(*DataDirectory)(nil),        // 68: ldlm.v2.DataDirectory
+	(*SaveSnapshotRequest)(nil),  // 69: ldlm.v2.SaveSnapshotRequest
+	(*SaveSnapshotResponse)(nil), // 70: ldlm.v2.SaveSnapshotResponse
+	(*WatchRequest)(nil),         // 71: ldlm.v2.WatchRequest
+	(*WatchResponse)(nil),        // 72: ldlm.v2.WatchResponse
+	(*Event)(nil),                // 73: ldlm.v2.Event
+	(*ForceReleaseRequest)(nil),  // 74: ldlm.v2.ForceReleaseRequest
+	(*ForceReleaseResponse)(nil), // 75: ldlm.v2.ForceReleaseResponse
+	(*KillSessionRequest)(nil),   // 76: ldlm.v2.KillSessionRequest
+	(*KillSessionResponse)(nil),  // 77: ldlm.v2.KillSessionResponse
+	(*ResizeRequest)(nil),        // 78: ldlm.v2.ResizeRequest
+	(*ResizeResponse)(nil),       // 79: ldlm.v2.ResizeResponse
+	nil,                          // 80: ldlm.v2.Holder.LabelsEntry
+	nil,                          // 81: ldlm.v2.ClientInfo.LabelsEntry
+	nil,                          // 82: ldlm.v2.Note.LabelsEntry
 }
 var file_v2_ldlm_proto_depIdxs = []int32{
 	0,  // 0: ldlm.v2.Status.code:type_name -> ldlm.v2.Code
@@ -6490,8 +6621,8 @@ var file_v2_ldlm_proto_depIdxs = []int32{
 	11, // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
 	12, // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
 	2,  // 6: ldlm.v2.Holder.mode:type_name -> ldlm.v2.Mode
-	79, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
-	80, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
+	80, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
+	81, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
 	15, // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
 	19, // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
 	20, // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
@@ -6520,7 +6651,7 @@ var file_v2_ldlm_proto_depIdxs = []int32{
 	23, // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
 	24, // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
 	2,  // 36: ldlm.v2.Item.mode:type_name -> ldlm.v2.Mode
-	81, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
+	82, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
 	0,  // 38: ldlm.v2.Answer.code:type_name -> ldlm.v2.Code
 	9,  // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
 	3,  // 40: ldlm.v2.Lost.reason:type_name -> ldlm.v2.EndReason
@@ -6541,7 +6672,7 @@ var file_v2_ldlm_proto_depIdxs = []int32{
 	5,  // 55: ldlm.v2.ListRequest.state:type_name -> ldlm.v2.LockState
 	56, // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
 	56, // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
-	72, // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
+	73, // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
 	11, // 59: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
 	57, // 60: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
 	12, // 61: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
@@ -6555,56 +6686,57 @@ var file_v2_ldlm_proto_depIdxs = []int32{
 	57, // 69: ldlm.v2.SessionWait.waiter:type_name -> ldlm.v2.Waiter
 	6,  // 70: ldlm.v2.ServerStatusResponse.storage:type_name -> ldlm.v2.Storage
 	33, // 71: ldlm.v2.ServerStatusResponse.leader:type_name -> ldlm.v2.Leader
-	67, // 72: ldlm.v2.ServerStatusResponse.data_directory:type_name -> ldlm.v2.DataDirectory
-	8,  // 73: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
-	72, // 74: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
-	7,  // 75: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
-	12, // 76: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
-	3,  // 77: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
-	2,  // 78: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
-	13, // 79: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
-	36, // 80: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
-	38, // 81: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
-	40, // 82: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
-	42, // 83: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
-	44, // 84: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
-	46, // 85: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
-	48, // 86: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
-	50, // 87: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
-	52, // 88: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
-	54, // 89: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
-	58, // 90: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
-	61, // 91: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
-	65, // 92: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
-	70, // 93: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
-	73, // 94: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
-	75, // 95: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
-	77, // 96: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
-	68, // 97: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
-	14, // 98: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
-	37, // 99: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
-	39, // 100: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
-	41, // 101: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
-	43, // 102: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
-	45, // 103: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
-	47, // 104: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
-	49, // 105: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
-	51, // 106: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
-	53, // 107: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
-	55, // 108: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
-	59, // 109: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
-	62, // 110: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
-	66, // 111: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
-	71, // 112: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
-	74, // 113: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
-	76, // 114: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
-	78, // 115: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
-	69, // 116: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
-	98, // [98:117] is the sub-list for method output_type
-	79, // [79:98] is the sub-list for method input_type
-	79, // [79:79] is the sub-list for extension type_name
-	79, // [79:79] is the sub-list for extension extendee
-	0,  // [0:79] is the sub-list for field type_name
+	68, // 72: ldlm.v2.ServerStatusResponse.data_directory:type_name -> ldlm.v2.DataDirectory
+	67, // 73: ldlm.v2.ServerStatusResponse.members:type_name -> ldlm.v2.ServerMember
+	8,  // 74: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
+	73, // 75: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
+	7,  // 76: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
+	12, // 77: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
+	3,  // 78: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
+	2,  // 79: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
+	13, // 80: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
+	36, // 81: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
+	38, // 82: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
+	40, // 83: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
+	42, // 84: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
+	44, // 85: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
+	46, // 86: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
+	48, // 87: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
+	50, // 88: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
+	52, // 89: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
+	54, // 90: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
+	58, // 91: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
+	61, // 92: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
+	65, // 93: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
+	71, // 94: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
+	74, // 95: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
+	76, // 96: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
+	78, // 97: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
+	69, // 98: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
+	14, // 99: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
+	37, // 100: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
+	39, // 101: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
+	41, // 102: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
+	43, // 103: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
+	45, // 104: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
+	47, // 105: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
+	49, // 106: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
+	51, // 107: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
+	53, // 108: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
+	55, // 109: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
+	59, // 110: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
+	62, // 111: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
+	66, // 112: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
+	72, // 113: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
+	75, // 114: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
+	77, // 115: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
+	79, // 116: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
+	70, // 117: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
+	99, // [99:118] is the sub-list for method output_type
+	80, // [80:99] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_v2_ldlm_proto_init() }
@@ -6612,13 +6744,14 @@ func file_v2_ldlm_proto_init() {
 	if File_v2_ldlm_proto != nil {
 		return
 	}
+	file_v2_ldlm_proto_msgTypes[58].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v2_ldlm_proto_rawDesc), len(file_v2_ldlm_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   73,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +24,8 @@ func newCluster(p *Process) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	asker := &clusterAsker{}
-	c.AddCommand(newClusterStatus(p, asker), newClusterTransfer(p, asker), newClusterRemove(p, asker), newClusterRecover(p), newClusterCA(p))
+	c.AddCommand(newClusterStatus(p, asker), newClusterJoin(p, asker), newClusterTransfer(p, asker), newClusterRemove(p, asker),
+		newClusterRecover(p), newClusterCA(p))
 	return c
 }
 
@@ -55,9 +54,27 @@ func (a *clusterAsker) ask(ctx context.Context, topic byte, question string) ([]
 	defer cancel()
 	answer, err := port.Ask(ctx, "", withPort(a.at), topic, []byte(question))
 	if err != nil {
-		return nil, &exitError{code: exitUnavailable, err: fmt.Errorf("ask the member at %s: %w", withPort(a.at), err)}
+		next := "name the members' address of one that runs with --member"
+		if !a.files.Given() {
+			next += ", and give --cluster_ca, --cluster_cert and --cluster_key if members have certificates"
+		}
+		text := strings.TrimPrefix(err.Error(), cluster.ErrNotAsked.Error()+": ")
+		return nil, &exitError{code: exitUnavailable, err: fmt.Errorf("ask the member at %s: %s; %s", withPort(a.at), text, next)}
 	}
 	return answer, nil
+}
+
+// status asks the member how it sees the cluster.
+func (a *clusterAsker) status(ctx context.Context) (*cluster.Status, error) {
+	answer, err := a.ask(ctx, cluster.TopicStatus, "")
+	if err != nil {
+		return nil, err
+	}
+	s := &cluster.Status{}
+	if err := json.Unmarshal(answer, s); err != nil {
+		return nil, &exitError{code: exitUnavailable, err: fmt.Errorf("the member at %s is still starting: ask again", withPort(a.at))}
+	}
+	return s, nil
 }
 
 // order asks the member to do something.
@@ -70,101 +87,22 @@ func (a *clusterAsker) order(ctx context.Context, topic byte, question string) e
 }
 
 func newClusterStatus(p *Process, a *clusterAsker) *cobra.Command {
-	c := &cobra.Command{Use: "status", Aliases: []string{"members"}, Short: "Show the members, and who leads", Args: noArgs}
+	c := &cobra.Command{
+		Use: "status", Aliases: []string{"members"}, Short: "Show the members: who leads, who answers, who lags",
+		Long: "Shows the members as one of them sees them, which asks the others for it. What needs somebody\n" +
+			"is said below them. The same as JSON is for programs; its durations are milliseconds.",
+		Args: noArgs,
+	}
 	a.bind(c)
-	format := c.Flags().StringP("output", "o", "table", "table or json")
+	o := addLocalOutputFlags(p, c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *format != "table" && *format != "json" {
-			return misused(c, fmt.Errorf("there is no output %q; there are table and json", *format))
-		}
-		answer, err := a.ask(c.Context(), cluster.TopicStatus, "")
+		s, err := a.status(c.Context())
 		if err != nil {
 			return err
 		}
-		var s cluster.Status
-		if err := json.Unmarshal(answer, &s); err != nil {
-			return &exitError{code: exitUnavailable, err: fmt.Errorf("the member at %s is still starting: ask again", a.at)}
-		}
-		if *format == "json" {
-			e := json.NewEncoder(p.Stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(s)
-		}
-		return printCluster(p.Stdout, &s)
+		return o.printer(false).print(clusterView(s, time.Now()))
 	}
 	return c
-}
-
-// printCluster shows a cluster as one of its members sees it.
-func printCluster(to io.Writer, s *cluster.Status) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "cluster %s, as member %s sees it: term %d, %d entries applied\n", s.Cluster, s.Member, s.Term, s.Applied)
-	switch {
-	case len(s.Awaits) > 0:
-		fmt.Fprintf(w, "it is new, and waits to meet %s: all members of a new cluster must run and reach each other once\n", strings.Join(s.Awaits, ", "))
-	case s.Leader == "":
-		fmt.Fprintln(w, "no member leads that it can reach: a majority of those with a vote must run and reach each other")
-	}
-	fmt.Fprintln(w, "MEMBER\tADDRESS\tVOTE\tLEADS")
-	for _, m := range s.Members {
-		vote, leads := "yes", ""
-		if !m.Votes {
-			vote = "not yet"
-		}
-		if m.Member == s.Leader {
-			leads = "yes"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.Member, m.Address, vote, leads)
-	}
-	return w.Flush()
-}
-
-func newClusterTransfer(p *Process, a *clusterAsker) *cobra.Command {
-	c := &cobra.Command{
-		Use: "transfer [MEMBER]", Short: "Hand the lead to a member, or to any",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return misused(c, fmt.Errorf("takes one member at most, but was given %d", len(args)))
-			}
-			return nil
-		},
-	}
-	a.bind(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		to := ""
-		if len(args) == 1 {
-			to = args[0]
-		}
-		if err := a.order(c.Context(), cluster.TopicLead, to); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintln(p.Stdout, "The lead was handed over.")
-		return err
-	}
-	return c
-}
-
-func newClusterRemove(p *Process, a *clusterAsker) *cobra.Command {
-	c := &cobra.Command{
-		Use: "remove MEMBER", Short: "Make a member none any more: it has no vote, and its clients' sessions end when they could not have been kept",
-		Args: oneMember,
-	}
-	a.bind(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := a.order(c.Context(), cluster.TopicRemove, args[0]); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(p.Stdout, "%s is no member any more. Its data directory must not be used again.\n", args[0])
-		return err
-	}
-	return c
-}
-
-func oneMember(c *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return misused(c, fmt.Errorf("takes the name of one member, but was given %d", len(args)))
-	}
-	return nil
 }
 
 func newClusterCA(p *Process) *cobra.Command {

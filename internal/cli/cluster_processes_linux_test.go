@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/ldlm-io/ldlm"
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
+	"github.com/ldlm-io/ldlm/internal/cluster"
 )
 
 // trio is three members in processes of their own, with certificates.
@@ -117,23 +119,35 @@ func (w *trio) leader() (leader string, others []string) {
 	const fuse = 3 * time.Minute
 	for begin := time.Now(); time.Since(begin) < fuse; {
 		for m := range w.process {
-			got := call(w.t, Ldlm, nil, append([]string{"cluster", "status", "--member", w.ports[m]}, w.credentials(m)...)...)
-			for line := range strings.Lines(got.stdout) {
-				if f := strings.Fields(line); len(f) == 4 && f[3] == "yes" && w.process[f[0]] != nil && f[0] != m {
-					for other := range w.process {
-						if other != f[0] {
-							others = append(others, other)
-						}
-					}
-					slices.Sort(others)
-					return f[0], others
+			leader := w.status(m).Leader
+			if leader == "" || leader == m || w.process[leader] == nil {
+				continue
+			}
+			for other := range w.process {
+				if other != leader {
+					others = append(others, other)
 				}
 			}
+			slices.Sort(others)
+			return leader, others
 		}
 		<-time.After(50 * time.Millisecond)
 	}
 	w.t.Fatal("nobody leads")
 	return "", nil
+}
+
+// status is how a member sees the cluster; zero if it does not answer.
+func (w *trio) status(m string) (s cluster.Status) {
+	w.t.Helper()
+	got := call(w.t, Ldlm, nil, append([]string{"cluster", "status", "-o", "json", "--member", w.ports[m]}, w.credentials(m)...)...)
+	if got.code != 0 {
+		return s
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &s); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
 }
 
 // all are the addresses of all members, one of them first.

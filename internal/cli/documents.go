@@ -104,6 +104,16 @@ func statusDocument(s ldlm.ServerStatus, address string) document.Status {
 		d.Quiet, d.QuietMS = document.Span(s.QuietLeft)
 	}
 	d.Directory = directoryDocument(s.DataDirectory)
+	if s.Cluster == nil {
+		return d
+	}
+	for _, m := range s.Cluster.Members {
+		x := document.Member{
+			Name: m.Name, Address: m.Address, Votes: m.Votes, Leads: m.Leads, Answers: m.Answers, Version: m.Version, EntriesBehind: m.EntriesBehind,
+		}
+		x.LastHeard, x.LastHeardMS = spanUnlessNegative(m.LastHeard)
+		d.Members = append(d.Members, x)
+	}
 	return d
 }
 

@@ -42,6 +42,7 @@ func statusView(d document.Status) view {
 			}
 			s.field("Version", d.Version)
 			s.block("Role", &table{rows: [][]cell{{roleCell(d)}}})
+			describeMembers(s, d.Members)
 			s.field("Uptime", shortDuration(inGo(d.UptimeMS)))
 			s.field("Storage", storageText(d.Storage))
 			describeDirectory(s, d.Directory)
@@ -56,6 +57,47 @@ func statusView(d document.Status) view {
 			}
 			return s.lines()
 		},
+	}
+}
+
+// describeMembers says how the members of a cluster are.
+func describeMembers(s *sheet, members []document.Member) {
+	if len(members) == 0 {
+		return
+	}
+	t, voters, answer := &table{}, 0, 0
+	for _, m := range members {
+		if m.Votes {
+			voters++
+			if m.Answers {
+				answer++
+			}
+		}
+		t.add(cell{m.Name, plain}, cell{m.Address, plain}, memberCell(m))
+	}
+	count := cell{fmt.Sprintf("%d of %d with a vote answer", answer, voters), good}
+	if 2*answer <= voters {
+		count = cell{fmt.Sprintf("%s, and %d must: nothing is granted without a majority", count.text, voters/2+1), trouble}
+	}
+	s.block("Cluster", &table{rows: [][]cell{{count}}})
+	s.block("Members", t)
+}
+
+// memberCell says how a member is.
+func memberCell(m document.Member) cell {
+	switch {
+	case !m.Answers && m.LastHeardMS == nil:
+		return cell{"has not answered yet", trouble}
+	case !m.Answers:
+		return cell{"has not answered for " + shortDuration(inGo(m.LastHeardMS)), trouble}
+	case !m.Votes:
+		return cell{fmt.Sprintf("no vote yet, %d entries behind", m.EntriesBehind), attention}
+	case m.Leads:
+		return cell{"leads, version " + m.Version, good}
+	case m.EntriesBehind > 0:
+		return cell{fmt.Sprintf("follows, %d entries behind, version %s", m.EntriesBehind, m.Version), plain}
+	default:
+		return cell{"follows, version " + m.Version, plain}
 	}
 }
 

@@ -185,6 +185,8 @@ func (p *Port) objection(c net.Conn, h *hello) string {
 		return fmt.Sprintf("this is member %q, and not %q: see the addresses of the members", p.config.Member, h.whom)
 	case h.from != "" && name != "" && name != h.from:
 		return fmt.Sprintf("the certificate is that of %q: issue one for %q", name, h.from)
+	case cluster == "" && h.cluster != "":
+		return "this member is about to join others, and does not know its cluster yet: ask again"
 	case h.cluster != cluster && (h.cluster != "" || h.purpose == forJournal):
 		return fmt.Sprintf("this is cluster %s, and not %s: a data directory belongs to one cluster for ever", cluster, h.cluster)
 	case h.purpose == forJournal && h.from == "":

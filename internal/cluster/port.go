@@ -82,11 +82,13 @@ func Open(c Config) (*Port, error) {
 
 // Close closes all connections. When it returns no goroutine is left.
 func (p *Port) Close() {
+	p.mu.Lock()
+	p.end()
+	p.mu.Unlock()
 	if p.config.Listener != nil {
 		_ = p.config.Listener.Close() // nobody can do anything about an error
 	}
 	p.mu.Lock()
-	p.end()
 	for c := range p.open {
 		_ = c.Close()
 	}

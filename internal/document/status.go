@@ -36,6 +36,28 @@ type Status struct {
 	// Quiet is how long nothing is granted yet, after a restore.
 	Quiet   string `json:"quiet,omitempty"`
 	QuietMS *int64 `json:"quiet_ms,omitempty"`
+	// Members of the cluster as the server sees them, itself among them; none if it is alone.
+	Members []Member `json:"members,omitempty"`
+}
+
+// Member is a member of a cluster as another one sees it.
+type Member struct {
+	Name string `json:"name"`
+	// Address is where the other members reach it.
+	Address string `json:"address"`
+	// Votes says that it has a vote, Leads that it leads.
+	Votes bool `json:"votes"`
+	Leads bool `json:"leads"`
+	// Answers says that it answered when it was last asked, LastHeard how long ago it last
+	// did; missing if it never did.
+	Answers     bool   `json:"answers"`
+	LastHeard   string `json:"last_heard,omitempty"`
+	LastHeardMS *int64 `json:"last_heard_ms,omitempty"`
+	// Version that it runs, if that is known.
+	Version string `json:"version,omitempty"`
+	// EntriesBehind counts the entries of the log that it has not applied yet, and another
+	// member has.
+	EntriesBehind uint64 `json:"entries_behind"`
 }
 
 // States of a data directory.

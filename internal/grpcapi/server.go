@@ -57,6 +57,8 @@ type Config struct {
 	MaxStrangers int
 	// Version and Member are what the server says of itself. Default: nothing.
 	Version, Member string
+	// Members returns the members of the cluster as this one sees them. Default: none.
+	Members func() []*ldlmv2.ServerMember
 }
 
 // Limits of connections. Everything that a client can have many of has one.
@@ -101,7 +103,8 @@ type Server struct {
 	started       time.Time
 	version       string
 	member        string
-	directory     Directory // nil: in memory
+	members       func() []*ldlmv2.ServerMember // may be nil
+	directory     Directory                     // nil: in memory
 	grpc          *grpc.Server
 	health        *health.Server
 
@@ -131,7 +134,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		log: cfg.Logger, audit: cfg.Audit, node: cfg.Node, conversations: cfg.Sessions, gate: cfg.Gate,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
-		started: time.Now(), version: cfg.Version, member: cfg.Member, directory: cfg.Directory,
+		started: time.Now(), version: cfg.Version, member: cfg.Member, members: cfg.Members, directory: cfg.Directory,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

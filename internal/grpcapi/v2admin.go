@@ -186,6 +186,9 @@ func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2
 	if v.directory != nil {
 		answer.Storage, answer.DataDirectory = ldlmv2.Storage_STORAGE_DISK, v.directory.Status()
 	}
+	if v.members != nil {
+		answer.Members = v.members()
+	}
 	return answer, nil
 }
 

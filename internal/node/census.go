@@ -39,6 +39,15 @@ func (n *Node) Report(entry uint64) Report {
 	return r
 }
 
+// Agreed returns the format that the members have agreed on, and the newest entry at which
+// a majority is known to have had the same table as this member; 0 if there was none in
+// this life.
+func (n *Node) Agreed() (format uint32, entry uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.table.Settings().Format, n.marks.agreed
+}
+
 // holdCensus asks all members from time to time what they know and have, while the lead
 // lasts. What they agree on goes into the order.
 func (n *Node) holdCensus(lead context.Context) {

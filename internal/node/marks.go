@@ -23,6 +23,8 @@ type marks struct {
 	kept    [keptMarks]mark
 	next    int
 	changed bool // something but beats has happened since the newest one
+	// agreed is the newest entry at which a majority had the same hash as this member.
+	agreed uint64
 }
 
 func (m *marks) note(entry uint64, hash lock.Hash) {
@@ -54,6 +56,8 @@ func (n *Node) marked(c *lock.Mark, o *lock.Outcome, entry uint64) {
 		n.part(fmt.Errorf("%w: at entry %d the table of member %q is not that of the other members: it stops before it tells anybody what is not so. "+
 			"Keep its data directory for a report. Start it again; if that comes back, remove the member, and join a new one with an empty directory",
 			journal.ErrFatal, c.Of, n.cfg.Member))
+	} else if known {
+		n.marks.agreed = c.Of
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,13 +68,16 @@ type membership struct {
 	journal *raftlog.Journal
 	node    *node.Node
 
-	mu      sync.Mutex
-	clients map[string]string // where clients reach members, by name
+	mu  sync.Mutex
+	met map[string]*acquaintance // other members, by name
+	// moved is told when clients reach another member elsewhere; room for one.
+	moved chan struct{}
 }
 
 // openMembership opens the members' port and finds out which cluster it is.
 func openMembership(c *Config) (*membership, error) {
-	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, audit: c.Audit, begun: make(chan struct{}), clients: map[string]string{}}
+	m := &membership{config: *c.Members, version: c.Version, log: c.Logger, audit: c.Audit, begun: make(chan struct{}),
+		met: map[string]*acquaintance{}, moved: make(chan struct{}, 1)}
 	id, name, err := raftlog.Whose(c.DataDir)
 	if err != nil {
 		_ = m.config.Listener.Close() // nothing came over it
@@ -111,7 +113,6 @@ func openMembership(c *Config) (*membership, error) {
 			return nil, err
 		}
 	}
-	m.clients[m.config.Name] = m.config.Clients
 	return m, nil
 }
 
@@ -193,13 +194,15 @@ func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.L
 	m.port.Belong(j.Cluster())
 	m.port.Handle(cluster.TopicReport, func(_ context.Context, b []byte) []byte { return m.report(b) })
 	m.port.Handle(cluster.TopicJournal, j.Serve)
-	m.port.Handle(cluster.TopicStatus, func(context.Context, []byte) []byte { return m.status() })
+	m.port.Handle(cluster.TopicStatus, func(ctx context.Context, _ []byte) []byte { return m.status(ctx) })
 	m.port.Handle(cluster.TopicLead, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, orderTransfer, b, j.Transfer) })
+	m.port.Handle(cluster.TopicAdmit, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, orderAdmit, b, m.admit) })
 	m.port.Handle(cluster.TopicRemove, func(ctx context.Context, b []byte) []byte { return m.asked(ctx, orderRemove, b, m.remove) })
 	if m.config.Join != "" {
 		m.tasks.Go(m.join)
 	}
 	m.warnIfMoved()
+	m.tasks.Go(m.stayAcquainted)
 	m.tasks.Go(func() { m.tellLeaders(tell) })
 	m.tasks.Go(m.watchCertificates)
 }
@@ -237,30 +240,8 @@ func (m *membership) remove(ctx context.Context, name string) error {
 	return m.node.EndMember(ctx, name)
 }
 
-// status is how this member sees the cluster, as JSON.
-func (m *membership) status() []byte {
-	s := m.journal.Status()
-	v := cluster.Status{
-		Cluster: s.Cluster, Member: s.Member, Version: m.version, Clients: m.config.Clients, Leader: s.Leader, Term: s.Term, Applied: s.Applied,
-		Entry: s.AppliedEntry, Awaits: m.journal.Roll().Awaits(),
-	}
-	select {
-	case <-m.node.Begun():
-		v.Joined = true
-	default:
-	}
-	for _, x := range m.journal.Members() {
-		v.Members = append(v.Members, cluster.Info{Member: x.Member, Address: x.Address, Votes: x.Votes})
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil // there is nothing in it that could not be written
-	}
-	return b
-}
-
-// lookEvery is how often a member asks the others where clients reach them.
-const lookEvery = time.Second
+// noteEvery is how often a member looks at what has no channel to tell of.
+const noteEvery = time.Second
 
 // tellLeaders has clients told who leads, and where all members are.
 func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
@@ -276,16 +257,16 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 			m.log.ErrorContext(m.ctx, "This member was removed from the cluster: it refuses everything. End it; to come back it needs an empty data directory, another name and cluster_join",
 				"member", m.config.Name)
 		}
-		m.meetAll()
 		seen, awaited = m.noteMembers(seen), m.noteAwaited(awaited)
 		l := m.leader()
 		if now := fmt.Sprint(l.GetAddress(), l.GetSelf(), l.GetKnown(), l.GetMembers()); now != last {
 			tell(l)
 			last = now
 		}
-		t := time.NewTimer(lookEvery)
+		t := time.NewTimer(noteEvery)
 		select {
 		case <-changed:
+		case <-m.moved:
 		case <-t.C:
 		case <-m.ctx.Done():
 			t.Stop()
@@ -313,47 +294,18 @@ func (m *membership) belongs() bool {
 func (m *membership) leader() *ldlmv2.Leader {
 	l := &ldlmv2.Leader{}
 	who, known := m.journal.Leader()
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if l.Known = known; known {
 		l.Self = who.Member == m.config.Name
 		if !l.GetSelf() {
-			l.Address = m.clients[who.Member]
+			l.Address = m.clientsOf(who.Member)
 		}
 	}
 	for _, x := range m.journal.Members() {
-		if address := m.clients[x.Member]; address != "" {
+		if address := m.clientsOf(x.Member); address != "" {
 			l.Members = append(l.Members, address)
 		}
 	}
 	return l
-}
-
-// meetAll asks all members where clients reach them.
-func (m *membership) meetAll() {
-	var asking sync.WaitGroup
-	for _, x := range m.journal.Members() {
-		if x.Member == m.config.Name {
-			continue
-		}
-		asking.Go(func() {
-			ctx, cancel := context.WithTimeout(m.ctx, time.Second)
-			defer cancel()
-			answer, err := m.port.Ask(ctx, x.Member, x.Address, cluster.TopicStatus, nil)
-			var s cluster.Status
-			if err != nil || json.Unmarshal(answer, &s) != nil {
-				return
-			}
-			m.journal.Roll().Note(x.Member, s.Entry)
-			if s.Clients == "" {
-				return
-			}
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.clients[x.Member] = s.Clients
-		})
-	}
-	asking.Wait()
 }
 
 // close ends the part in the cluster. It is for after the journal is closed.
@@ -368,15 +320,9 @@ func (m *membership) close() {
 func ParseMembers(list string) (map[string]string, error) {
 	first := map[string]string{}
 	for item := range strings.SplitSeq(list, ",") {
-		name, address, found := strings.Cut(strings.TrimSpace(item), "=")
-		if !found {
-			return nil, fmt.Errorf("%q is no member: a member is NAME=HOST:PORT", item)
-		}
-		if err := cluster.CheckName(name); err != nil {
+		name, address, err := parseMember(strings.TrimSpace(item))
+		if err != nil {
 			return nil, err
-		}
-		if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
-			return nil, fmt.Errorf("%q is no address that others can reach: a member is NAME=HOST:PORT", address)
 		}
 		for other, taken := range first {
 			if other == name || taken == address {
@@ -386,4 +332,19 @@ func ParseMembers(list string) (map[string]string, error) {
 		first[name] = address
 	}
 	return first, nil
+}
+
+// parseMember reads a member: NAME=HOST:PORT.
+func parseMember(text string) (name, address string, err error) {
+	name, address, found := strings.Cut(text, "=")
+	if !found {
+		return "", "", fmt.Errorf("%q is no member: a member is NAME=HOST:PORT", text)
+	}
+	if err := cluster.CheckName(name); err != nil {
+		return "", "", err
+	}
+	if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
+		return "", "", fmt.Errorf("%q is no address that others can reach: a member is NAME=HOST:PORT", address)
+	}
+	return name, address, nil
 }

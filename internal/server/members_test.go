@@ -43,10 +43,16 @@ func (m *member) end(t *testing.T) {
 // startMember starts a member on loopback.
 func startMember(t *testing.T, name string, port net.Listener, complete func(*server.Members)) *member {
 	t.Helper()
+	return startMemberIn(t, filepath.Join(memoryDir(t), name), name, port, complete)
+}
+
+// startMemberIn starts a member with a data directory.
+func startMemberIn(t *testing.T, dir, name string, port net.Listener, complete func(*server.Members)) *member {
+	t.Helper()
 	l := listen(t)
 	c := &server.Members{Listener: port, Advertise: port.Addr().String(), Name: name, Clients: l.Addr().String()}
 	complete(c)
-	s, err := server.Start(server.Config{Listener: l, DataDir: filepath.Join(memoryDir(t), name), RestartLease: time.Minute, Members: c})
+	s, err := server.Start(server.Config{Listener: l, DataDir: dir, RestartLease: time.Minute, Members: c})
 	if err != nil {
 		t.Fatal(err)
 	}

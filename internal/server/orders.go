@@ -2,12 +2,16 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/cluster"
+	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
 )
 
 // operatorWithin bounds what operators ask for.
@@ -17,6 +21,7 @@ const operatorWithin = 10 * time.Second
 const (
 	orderTransfer = "hand the lead over"
 	orderRemove   = "remove"
+	orderAdmit    = "join"
 )
 
 // membershipNote is how a cluster is, before and after an order.
@@ -45,6 +50,65 @@ func (m *membership) asked(ctx context.Context, order string, name []byte, do fu
 		return []byte(err.Error())
 	}
 	return []byte{}
+}
+
+// admit makes a member known to the others, as one without a vote, or tells them where one
+// is now that they know. Whoever answers at its address must be it; a new one need not run
+// yet.
+func (m *membership) admit(ctx context.Context, order string) error {
+	name, address, err := parseMember(order)
+	if err != nil {
+		return err
+	}
+	now, known := "", false
+	for _, x := range m.journal.Members() {
+		if x.Member == name {
+			now, known = x.Address, true
+		}
+	}
+	switch directory, _ := m.journal.Roll().Of(name); {
+	case now == address:
+		return nil
+	case !known && directory != "":
+		return fmt.Errorf("there was a member %q before, and a name belongs to its first data directory for ever: take a name that was never used", name)
+	}
+	if name != m.config.Name {
+		err = m.look(ctx, name, address)
+	}
+	switch {
+	case err == nil || isNobody(err) && !known: // then it is to be started yet
+		return m.journal.Admit(ctx, raftlog.Peer{Member: name, Address: address})
+	case isNobody(err):
+		return fmt.Errorf("%w: start %s there first, and then tell the others", err, name)
+	default:
+		return fmt.Errorf("%w: %q was not made a member; all members must reach it under this address", err, name)
+	}
+}
+
+// isNobody reports whether an error says that nobody answers at an address. A name that
+// does not resolve is no address.
+func isNobody(err error) bool {
+	dial, unknown := (*net.OpError)(nil), (*net.DNSError)(nil)
+	return errors.As(err, &dial) && dial.Op == "dial" && !errors.As(err, &unknown)
+}
+
+// lookWithin is how long it may take to find out who is at an address.
+const lookWithin = 5 * time.Second
+
+// look makes sure that nobody but this member answers at an address.
+func (m *membership) look(ctx context.Context, name, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	of, who, err := m.port.Meet(ctx, address)
+	switch {
+	case err != nil:
+		return err
+	case who != name:
+		return fmt.Errorf("member %q is at %s, and not %q: give each member a name and an address of its own", who, address, name)
+	case of != m.journal.Cluster() && of != "":
+		return fmt.Errorf("member %q at %s belongs to cluster %s: to join this one it needs an empty data directory, and is started with cluster_join", who, address, of)
+	}
+	return nil
 }
 
 // actorOf is who asks, as the audit log has it.

@@ -172,12 +172,16 @@ func Start(c Config) (*Server, error) {
 	s := &Server{
 		addr: c.Listener.Addr(), node: n, rounds: r, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
 		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
-		grpc: grpcapi.New(grpcapi.Config{
-			Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Gate: c.Gate,
-			KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
-			NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
-		}),
 	}
+	api := grpcapi.Config{
+		Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Gate: c.Gate,
+		KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
+		NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
+	}
+	if members != nil {
+		api.Member, api.Members = members.config.Name, members.forClients
+	}
+	s.grpc = grpcapi.New(api)
 	s.looking, s.look = context.WithCancel(context.Background())
 	awaitLead(n)
 	s.tasks.Go(s.watchNode)

@@ -86,6 +86,12 @@ func (j *Journal) Join(ctx context.Context, at Peer) error {
 	return nil
 }
 
+// Admit makes a member known to the others: a new one without a vote, which it asks for itself
+// when it has caught up, see [Journal.Join]. Of one that they know it tells the present address.
+func (j *Journal) Admit(ctx context.Context, p Peer) error {
+	return j.request(ctx, Peer{}, askAdmit, p)
+}
+
 // Remove makes a member none any more. Its data stays with it.
 func (j *Journal) Remove(ctx context.Context, member string) error {
 	return j.request(ctx, Peer{}, askRemove, Peer{Member: member})

@@ -70,6 +70,9 @@ func (j *Journal) Status() Status {
 	return s
 }
 
+// AppliedEntry is the newest entry that was given to the machine, raft's own counted.
+func (j *Journal) AppliedEntry() uint64 { return j.raft.AppliedIndex() }
+
 // SaveSnapshot takes a snapshot and writes its file to w, which may be slow: nothing
 // waits for it. [ReadSnapshot] reads it, and [Restore] makes a data directory of it.
 func (j *Journal) SaveSnapshot(ctx context.Context, w io.Writer) error {
