@@ -94,6 +94,13 @@ func noAnswer(err error) bool {
 	return errors.As(err, &late) && !errors.Is(err, ldlm.ErrUnknownOutcome)
 }
 
+// distrusted reports whether one side did not like the other's certificate: so somebody
+// is there. Over gRPC there is nothing but the words of crypto/tls.
+func distrusted(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "tls: failed to verify certificate") || strings.Contains(text, "remote error: tls: ")
+}
+
 // answered reports whether a server has answered, and one of those that were asked is
 // there.
 func answered(err error) bool {
@@ -205,6 +212,9 @@ func nameIn(err error) string {
 // nextStep says what to do about an error of the client; "" if nobody knows.
 func (f *clientFlags) nextStep(err error) string {
 	switch {
+	case distrusted(err):
+		return "The server's certificate is checked against --tls-ca FILE; one's own is shown by --tls-cert FILE and --tls-key FILE." +
+			" Asked: " + f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnavailable) && answered(err):
 		return "How it is: ldlm status. Asked: " + f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnavailable), noAnswer(err):

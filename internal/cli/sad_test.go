@@ -6,6 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/ldlm-io/ldlm/internal/certs/certstest"
 )
 
 // asking are all commands that ask a server, as they are called.
@@ -32,6 +35,19 @@ func TestServerThatSaysNothing(t *testing.T) {
 	for _, args := range []string{"ls", "get x", "sessions ls", "status", "ping", "wait-ready"} {
 		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, append(strings.Fields(args), "--timeout", "0.1")...)
 		if got.code != 69 || got.stdout != "" || !strings.Contains(got.stderr, "no answer within 100ms (--timeout)") || !strings.HasSuffix(got.stderr, "Asked: "+address+".\n") {
+			t.Errorf("ldlm %s: got %+v", args, got)
+		}
+	}
+}
+
+// Somebody listens whose certificate is not to be trusted: that is not as good as nobody.
+func TestWrongCertificate(t *testing.T) {
+	a, other := certstest.New(t), certstest.New(t)
+	pair := a.Issue("server", time.Now().Add(time.Hour))
+	address := startServer(t, nil, "--tls_cert", pair.Certificate, "--tls_key", pair.Key).address(t)
+	for _, args := range asking {
+		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, append(strings.Fields(args), "--tls-ca", other.File)...)
+		if got.code != 69 || got.stdout != "" || !strings.Contains(got.stderr, "\nThe server's certificate is checked against --tls-ca FILE") {
 			t.Errorf("ldlm %s: got %+v", args, got)
 		}
 	}

@@ -33,8 +33,10 @@ type reloader struct {
 	// certificates are read again as well, though a change of their files is
 	// noticed anyhow; nil if there are none.
 	certificates *certs.Certificates
-	// present is the binding of what is in force; nil: that of the start.
-	present *config.Binding
+	// present is the binding of what is in force; nil: that of the start. accounts
+	// are those that are let in.
+	present  *config.Binding
+	accounts []auth.Account
 }
 
 // use says which certificates the server has, once it has any.
@@ -90,6 +92,7 @@ func (r *reloader) openGate(accounts []auth.Account, s *config.Server) *auth.Gat
 	})
 	if accounts != nil {
 		r.gate.SetAccounts(accounts)
+		r.accounts = accounts
 	}
 	return r.gate
 }
@@ -145,6 +148,7 @@ func (r *reloader) reload() ([]config.Change, error) {
 		r.log.Warn("Some settings have changed that take effect at the next start", "settings", waiting)
 	}
 	last := cmp.Or(r.present, r.binding)
-	r.present = now
-	return last.Changes(now), nil
+	changes := append(last.Changes(now), accountChanges(r.accounts, accounts)...)
+	r.present, r.accounts = now, accounts
+	return changes, nil
 }

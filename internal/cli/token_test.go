@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,7 +65,8 @@ func TestReloadTokens(t *testing.T) {
 		return strings.TrimSpace(r.stdout)
 	}
 	web := create("web")
-	r := startPlain(t, nil, "-l", "127.0.0.1:0", "--tokens_file", file, "--ipc_socket_file", "", "-v", "debug")
+	written := filepath.Join(t.TempDir(), "audit")
+	r := startPlain(t, nil, "-l", "127.0.0.1:0", "--tokens_file", file, "--ipc_socket_file", "", "-v", "debug", "--audit_log", written)
 	client, _ := dialV1(t, r.address(t))
 	try := func(token string) codes.Code {
 		ctx := metadata.AppendToOutgoingContext(context.WithoutCancel(t.Context()), "authorization", token)
@@ -98,10 +101,44 @@ func TestReloadTokens(t *testing.T) {
 	if got := try(ops); got != codes.OK {
 		t.Errorf("a new token: %v", got)
 	}
-	for _, secret := range []string{web, ops, web[5:], ops[5:]} {
-		if strings.Contains(r.stderr.String(), secret) {
-			t.Errorf("the log has a token:\n%s", r.stderr)
+	r.signals <- syscall.SIGTERM
+	r.wait()
+	audited, err := os.ReadFile(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"before":{"principal ops":"","principal web":"name=web role=client sha256=`, `"after":{"principal ops":"name=ops role=client sha256=`, `...","principal web":""}`,
+	} {
+		if !strings.Contains(string(audited), want) {
+			t.Errorf("the audit log has no %s:\n%s", want, audited)
 		}
+	}
+	for _, secret := range []string{web, ops, web[5:], ops[5:], strings.TrimSpace(string(good[len(good)-60:]))} {
+		if strings.Contains(r.stderr.String()+string(audited), secret) {
+			t.Errorf("a log has a token:\n%s\n%s", r.stderr, audited)
+		}
+	}
+}
+
+// Of many changes some are told.
+func TestAccountChanges(t *testing.T) {
+	var many []auth.Account
+	for i := range maxToldChanges + 5 {
+		_, hash := auth.NewToken()
+		many = append(many, auth.Account{Principal: auth.Principal{Name: fmt.Sprint("p", i), Role: auth.Client}, Tokens: []auth.TokenHash{hash}})
+	}
+	if got := accountChanges(many, many); len(got) != 0 {
+		t.Errorf("nothing has changed, and %v", got)
+	}
+	if got := accountChanges(nil, many); len(got) != maxToldChanges+1 {
+		t.Errorf("%d changes are told", len(got))
+	}
+	other := slices.Clone(many[:1])
+	_, hash := auth.NewToken()
+	other[0].Tokens = []auth.TokenHash{hash}
+	if got := accountChanges(many[:1], other); len(got) != 1 || got[0].Before == got[0].After {
+		t.Errorf("another token: %v", got)
 	}
 }
 

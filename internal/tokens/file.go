@@ -26,16 +26,28 @@ const head = "# Who may come in, one a line; \"ldlm token create\" adds one.\n"
 func Read(path string) ([]auth.Account, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, unread(path, err)
 	}
 	if err := checkRights(path, info); err != nil {
 		return nil, err
 	}
 	data, err := shortfile.Read(path)
 	if err != nil {
-		return nil, err
+		return nil, unread(path, err)
 	}
 	return parse(path, data)
+}
+
+// unread says what to do about a file that cannot be read.
+func unread(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; \"ldlm token create --name NAME --file %s\" makes it", err, path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; give it to a group of the server's user, and to nobody else: chgrp GROUP %s, chmod 640 %[2]s", err, path)
+	default:
+		return err
+	}
 }
 
 func checkRights(path string, info fs.FileInfo) error {

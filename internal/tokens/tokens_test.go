@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,6 +100,24 @@ func TestRights(t *testing.T) {
 	}
 	if _, err := tokens.Read(path); err == nil || !strings.Contains(err.Error(), "everybody on this machine may write") {
 		t.Error(err)
+	}
+}
+
+// Whoever cannot read a file is told what to do.
+func TestUnreadable(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	if _, err := tokens.Read(missing); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "token create --name NAME --file "+missing) {
+		t.Errorf("a missing file: %v", err)
+	}
+	path := write(t, "# nobody\n")
+	if err := os.Chmod(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(path); err == nil {
+		return // this user, or this system, reads everything
+	}
+	if _, err := tokens.Read(path); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chgrp GROUP "+path) {
+		t.Errorf("a file of somebody else: %v", err)
 	}
 }
 
