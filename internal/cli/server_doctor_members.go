@@ -35,8 +35,29 @@ func (d *doctor) examineMembers(ctx context.Context, serverRuns bool) {
 	if m.Join != "" {
 		others = map[string]string{"": m.Join} // of whatever name
 	}
+	if serverRuns {
+		d.askOwn(ctx, m)
+	}
 	d.askMembers(ctx, m.Files, others)
 }
+
+// askOwn asks the member that runs here how it sees the cluster.
+func (d *doctor) askOwn(ctx context.Context, m *server.Members) {
+	ctx, cancel := context.WithTimeout(ctx, memberPatience)
+	defer cancel()
+	own := &clusterAsker{at: m.Advertise, files: m.Files}
+	s, err := own.status(ctx)
+	if err != nil {
+		d.say("members", verdictWrong, err.Error())
+		return
+	}
+	for _, f := range examineCluster(s, time.Now()) {
+		d.say(f.Check, f.Verdict, f.Text)
+	}
+}
+
+// memberPatience is how long a member is given to answer.
+const memberPatience = 3 * time.Second
 
 // examineMemberCertificate looks at this member's certificate.
 func (d *doctor) examineMemberCertificate(m *server.Members, now time.Time) {
@@ -60,7 +81,6 @@ func (d *doctor) examineMemberCertificate(m *server.Members, now time.Time) {
 
 // askMembers asks other members how they see the cluster.
 func (d *doctor) askMembers(ctx context.Context, files cluster.Files, others map[string]string) {
-	const patience = 3 * time.Second
 	port, err := cluster.Open(cluster.Config{Files: files})
 	if err != nil {
 		d.say("members", verdictWrong, err.Error())
@@ -68,7 +88,7 @@ func (d *doctor) askMembers(ctx context.Context, files cluster.Files, others map
 	}
 	defer port.Close()
 	for _, name := range slices.Sorted(maps.Keys(others)) {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, memberPatience)
 		answer, err := port.Ask(ctx, name, others[name], cluster.TopicStatus, nil)
 		cancel()
 		var s cluster.Status
