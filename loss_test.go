@@ -364,6 +364,32 @@ func TestNoticeBeforeItsGrant(t *testing.T) {
 	})
 }
 
+// A session is believed in from when its hello was sent, however late that is answered.
+func TestBeliefCountsFromTheHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		start := time.Now()
+		go func() {
+			conn := srv.accept()
+			conn.hello()
+			pass(2 * time.Second)
+			conn.setBeats(false)
+			srv.setRefuse(errors.New("down"))
+			conn.welcome()
+			conn.grant(conn.op(), 1)
+		}()
+		l, err := c.Lock(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-l.Done()
+		if got := time.Since(start); got != testGoodFor {
+			t.Errorf("lost after %s, want %s", got, testGoodFor)
+		}
+	})
+}
+
 // An answer to a keep-alive that a newer answer has overtaken says nothing.
 func TestOvertakenConfirmation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -53,3 +53,18 @@ func TestLeaseByOtherBeats(t *testing.T) {
 		}
 	})
 }
+
+// Beats of other members have numbers of their own, and say nothing of this one.
+func TestBeatsOfOthers(t *testing.T) {
+	n := &Node{incarnation: 1}
+	n.lease.sendNow(1)
+	taken := &lock.Outcome{TTL: 7 * 3600 * lock.Second}
+	n.beaten(&lock.Beat{Incarnation: 2, Number: 1}, taken)
+	if got := n.lease.left(); got > 0 {
+		t.Errorf("by a beat of somebody else this member may answer for %v", got)
+	}
+	n.beaten(&lock.Beat{Incarnation: 1, Number: 1}, taken)
+	if n.lease.left() <= 0 {
+		t.Error("its own beat counts for nothing")
+	}
+}

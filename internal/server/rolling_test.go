@@ -123,7 +123,7 @@ func (c *crowd) lockAndUnlock(ctx context.Context, client *ldlm.Client, who int,
 		if n := inside.Add(1); n != 1 {
 			c.t.Errorf("client %d: %d hold %s", who, n, name)
 		}
-		if err := l.Err(); err != nil {
+		if err := l.Err(); err != nil { //nolint:contextcheck // it asks nobody
 			c.t.Errorf("client %d: %s was lost: %v", who, name, err)
 		}
 		inside.Add(-1)
