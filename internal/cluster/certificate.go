@@ -107,6 +107,9 @@ func (f *Files) config() (*tls.Config, error) {
 // verify makes sure that a certificate comes from the authority of the members.
 func verify(pool *x509.CertPool, c *x509.Certificate) error {
 	_, err := c.Verify(x509.VerifyOptions{Roots: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is && invalid.Reason == x509.Expired {
+		return fmt.Errorf("%w: check the clock of both hosts, or make another with ldlm cluster ca issue", err)
+	}
 	return err
 }
 

@@ -246,3 +246,19 @@ func FuzzHello(f *testing.F) {
 		}
 	})
 }
+
+// A certificate that is not valid yet, or no more, may be that of a clock that is wrong.
+func TestCertificateOfAnotherTime(t *testing.T) {
+	f := authority(t, "a")("a")
+	pair, pool, err := f.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(pool, pair.Leaf); err != nil {
+		t.Error(err)
+	}
+	pair.Leaf.NotBefore = time.Now().Add(time.Hour)
+	if err := verify(pool, pair.Leaf); err == nil || !strings.Contains(err.Error(), "check the clock") {
+		t.Errorf("got %v", err)
+	}
+}
