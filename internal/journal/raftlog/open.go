@@ -179,6 +179,7 @@ func (j *Journal) start() (err error) {
 		}
 	} else {
 		j.store.shared = j.leadsOthers
+		j.queue.company.kept = true
 	}
 	if j.raft, err = newRaft(rc, j); err != nil {
 		return fmt.Errorf("start from %s: %w", j.cfg.Dir, tooNew(err))

@@ -56,9 +56,10 @@ type queue struct {
 	more    *sync.Cond // something waits and there is room, or the queue is closed
 	waiting []*proposal
 	bytes   int
-	closed  error       // why nothing is accepted any more
-	pen     bool        // somebody closes an entry and appends it
-	sole    bool        // the newest entry had one proposal
+	closed  error // why nothing is accepted any more
+	pen     bool  // somebody closes an entry and appends it
+	sole    bool  // the newest entry had one proposal
+	company company
 	flying  []*inFlight // in their order
 	last    *inFlight   // the newest
 	// follow fires when an entry may have been on its way for long; following says
@@ -94,12 +95,13 @@ func (q *queue) add(p *proposal) (mine bool, err error) {
 	}
 	q.waiting = append(q.waiting, p)
 	q.bytes += len(p.data)
+	q.company.seen(q.present())
 	if len(q.waiting) > 1 {
 		return false, nil
 	}
 	switch {
 	case !q.ready(): // who makes it so wakes the writer
-	case q.sole:
+	case q.sole && !q.company.awaited(q.present()):
 		q.pen = true
 		return true, nil
 	default:
@@ -175,6 +177,7 @@ func (q *queue) take() []*proposal {
 	}
 	q.bytes -= size
 	q.sole = len(taken) == 1
+	q.company.turn()
 	return taken
 }
 
@@ -292,6 +295,7 @@ func (j *Journal) runWriter() {
 		// Callers that were just told of the entry before are about to come again:
 		// they are to go into this one, and not into the next.
 		runtime.Gosched()
+		j.queue.gather()
 		j.writeOne()
 	}
 }
