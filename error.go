@@ -93,7 +93,7 @@ func (e *Error) Error() string {
 	if e.kind != nil {
 		b.WriteString(": " + e.kind.Error())
 	}
-	if e.Field != "" {
+	if e.Field != "" && !strings.Contains(e.Message, e.Field) { // servers name it themselves
 		b.WriteString(": " + e.Field)
 		if e.Limit != 0 {
 			fmt.Fprintf(&b, " (limit %d)", e.Limit)
