@@ -12,7 +12,8 @@ import (
 // ends; of several the first.
 func Of(word string, names []string) string {
 	word = strings.ToLower(word)
-	if best := closest(word, names, max(slip, len(word)/3)); best != "" || word == "" {
+	most := min(max(slip, len(word)/3), len(word)-1) // something of the word must be right
+	if best := closest(word, names, most); best != "" || word == "" {
 		return best
 	}
 	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasPrefix(name, word) }); i >= 0 {
