@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"strings"
@@ -200,6 +201,24 @@ func (f *clientFlags) inTime(ctx context.Context, question func(ctx context.Cont
 	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, &noAnswerError{f.timeout})
 	defer cancel()
 	return question(ctx)
+}
+
+// inParts goes through an answer that comes in parts, each of which --timeout bounds.
+// What is done with them takes its time.
+func inParts[T any](ctx context.Context, f *clientFlags, parts func(ctx context.Context) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		t := time.AfterFunc(f.timeout, func() { cancel(&noAnswerError{f.timeout}) })
+		defer t.Stop()
+		for part, err := range parts(ctx) {
+			t.Stop()
+			if !yield(part, err) {
+				return
+			}
+			t.Reset(f.timeout)
+		}
+	}
 }
 
 // A noAnswerError is the end of a question by --timeout.

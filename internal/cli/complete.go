@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,11 +31,15 @@ func completeWords(c *cobra.Command, flag string, words ...string) {
 	}
 }
 
-// completeLocks completes the first argument of a command by the names of locks
-// that there are now.
+// completeLocks completes the first argument of a command, or with --all each, by the
+// names of locks that there are now. What comes after -- is for shells to complete.
 func completeLocks(f *clientFlags, c *cobra.Command) {
 	c.ValidArgsFunction = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
+		// What the library says of -- is true of a parse with one of its own.
+		if slices.Contains(f.p.Args, "--") {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		if all, _ := c.Flags().GetBool("all"); len(args) > 0 && !all {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return f.lockNames(c.Context(), begun), cobra.ShellCompDirectiveNoFileComp
@@ -79,7 +85,7 @@ func (f *clientFlags) briefly(ctx context.Context, do func(ctx context.Context, 
 		return
 	}
 	defer func() { _ = client.Close() }() // it holds nothing
-	ctx, cancel := context.WithTimeout(ctx, completeWithin)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(f.p.CompleteWithin, completeWithin))
 	defer cancel()
 	do(ctx, client)
 }

@@ -37,19 +37,25 @@ func newConfigView(p *Process) *cobra.Command {
 		Short: "Show what a server would do with these flags, this environment and this file, and where each value is from",
 		Args:  noArgs,
 	}
-	binding := config.Bind(c.Flags(), &settings)
-	_ = c.Flags().MarkHidden("version") // there is such a flag
-	format := c.Flags().StringP("output", "o", "table", "table or json")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *format != "table" && *format != "json" {
-			return misused(c, fmt.Errorf("there is no output %q; there are table and json", *format))
-		}
+	binding, format := addServerFlags(c, &settings)
+	c.RunE = func(*cobra.Command, []string) error {
 		if err := binding.Load(p.Getenv); err != nil {
 			return misconfigured(err)
 		}
 		return printSettings(p.Stdout, binding.Settings(), *format)
 	}
 	return c
+}
+
+// addServerFlags gives a command that looks at a server's settings the flags of those,
+// and one for how it shows what it sees.
+func addServerFlags(c *cobra.Command, settings *config.Server) (binding *config.Binding, format *string) {
+	binding = config.Bind(c.Flags(), settings)
+	_ = c.Flags().MarkHidden("version") // there is such a flag
+	format = new(string)
+	c.Flags().VarP(choiceValue(format, formatTable, formatJSON), "output", "o", "table or json")
+	completeWords(c, "output", formatTable, formatJSON)
+	return binding, format
 }
 
 func printSettings(w io.Writer, settings []config.Setting, format string) error {

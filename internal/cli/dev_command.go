@@ -18,9 +18,9 @@ import (
 const devLong = `Run a throw-away server for development: memory only, loopback, no password.
 
 With a command after --, the server takes free ports and a socket of its own, the
-command finds them in LDLM_ADDRESS, LDLM_REST_ADDRESS and LDLM_IPC_SOCKET_FILE,
-and the server ends with it; the exit code is the command's. So programs in any language have a
-server in their tests, and many can do so at once.`
+command finds them in LDLM_ADDRESS, LDLM_REST_ADDRESS and LDLM_IPC_SOCKET_FILE, and
+the server ends with it; the exit code is the command's. So programs in any language
+have a server in their tests, and many can do so at once.`
 
 const devExample = `  ldlm dev                          a server on 127.0.0.1:3144, until Ctrl-C
   ldlm dev -l 127.0.0.1:0 -o json   on a free port, which is printed as data

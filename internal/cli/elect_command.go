@@ -34,27 +34,11 @@ func newElect(p *Process) *cobra.Command {
 		Long:    electLong,
 		Example: electExample,
 	}
-	h := &holder{p: p, clientFlags: addClientFlags(p, c)}
-	o := &h.holdingOptions
-	o.name = "ldlm elect"
-	f := c.Flags()
+	h := addHolding(p, c)
+	f, o := c.Flags(), &h.holdingOptions
 	f.StringVar(&o.value, "value", "", "`TEXT` that others find at the leader, such as an address")
 	f.BoolVar(&o.again, "again", false, "stand as a candidate again after the lead was lost")
 	f.BoolVar(&o.observe, "observe", false, "say who leads, and whenever that changes")
-	o.add(c)
-	completeLocks(h.clientFlags, c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		o.split(c, args)
-		if err := o.check(c.ArgsLenAtDash() >= 0); err != nil {
-			return misused(c, err)
-		}
-		if o.observe {
-			return h.connected(c.Context(), func(ctx context.Context, client *ldlm.Client) error {
-				return h.observeLeaders(ctx, client)
-			})
-		}
-		return h.run(c.Context())
-	}
 	return c
 }
 

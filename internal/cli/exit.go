@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/ldlm-io/ldlm"
 )
@@ -126,7 +127,10 @@ func withoutPackage(err error) string {
 	if before, after, ok := strings.Cut(text, `connection error: desc = "transport: Error while dialing: `); ok {
 		text = before + strings.TrimSuffix(after, `"`)
 	}
-	return strings.Replace(text, context.DeadlineExceeded.Error()+": no answer", "no answer", 1)
+	for _, ended := range []error{context.DeadlineExceeded, context.Canceled} {
+		text = strings.Replace(text, ended.Error()+": no answer", "no answer", 1)
+	}
+	return text
 }
 
 // signalCode is the exit code of a process that a signal ended.
@@ -196,9 +200,22 @@ func textOf(err error) string {
 		return "there is no lock " + quoteName(failed.Name) + "; one that nobody holds or waits for is forgotten after a while"
 	case errors.Is(err, ldlm.ErrWrongKey):
 		return failed.Op + " " + quoteName(failed.Name) + ": that is not the key of a present hold; the hold has ended, or the key is another lock's"
+	case errors.Is(err, ldlm.ErrSizeMismatch):
+		return fmt.Sprintf("%s %s: it has size %d", failed.Op, quoteName(failed.Name), failed.Limit)
 	default:
-		return withoutPackage(err)
+		return inUnits(withoutPackage(err), failed)
 	}
+}
+
+// inUnits is the text of an error about an argument with durations as people write them.
+func inUnits(text string, e *ldlm.Error) string {
+	text = strings.Replace(text, ldlm.ErrInvalid.Error()+": invalid ", "invalid ", 1)
+	name, ok := strings.CutSuffix(e.Field, "_us")
+	if !ok {
+		return text
+	}
+	limit := shortDuration(time.Duration(e.Limit) * time.Microsecond)
+	return strings.NewReplacer(e.Field, name, ", in microseconds", "", fmt.Sprintf("(limit %d)", e.Limit), "(limit "+limit+")").Replace(text)
 }
 
 // nameIn is the lock that an error is about, as a word for shells.
@@ -230,6 +247,8 @@ func (f *clientFlags) nextStep(err error) string {
 		return "What there is: ldlm ls"
 	case errors.Is(err, ldlm.ErrWrongKey), errors.Is(err, ldlm.ErrTokenMoved), errors.Is(err, ldlm.ErrNotLeased):
 		return "Who holds it: ldlm get " + nameIn(err)
+	case errors.Is(err, ldlm.ErrSizeMismatch):
+		return "Without --size it is taken as it is. To change it: ldlm resize " + nameIn(err) + " N"
 	case errors.Is(err, ldlm.ErrUnsupported):
 		return "Which version is it? ldlm status"
 	default:

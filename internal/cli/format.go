@@ -82,9 +82,14 @@ func (p *printer) print(v view) error {
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
-	if _, err = p.out.Write(text); errors.Is(err, syscall.EPIPE) {
-		// Whoever read has had enough, as head has. Where the system does not end the
-		// process for that, it ends itself as if it did.
+	_, err = p.out.Write(text)
+	return writeError(err)
+}
+
+// writeError is an error of writing to stdout. Whoever read has had enough, as head has:
+// where the system does not end the process for that, it ends itself as if it did.
+func writeError(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
 		return &exitError{code: exitSignal + int(syscall.SIGPIPE)}
 	}
 	return err
@@ -118,7 +123,7 @@ func (p *printer) render(v view) ([]byte, error) {
 		return text, nil
 	default:
 		var b bytes.Buffer
-		err = json.Indent(&b, text, "", "  ")
+		err = json.Indent(&b, text, "", jsonIndent)
 		return b.Bytes(), err
 	}
 }

@@ -26,7 +26,7 @@ func newGet(p *Process) *cobra.Command {
 	o.addWatch(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return o.show(c.Context(), func(ctx context.Context, c *ldlm.Client) (view, error) {
-			l, err := getLock(ctx, c, args[0])
+			l, err := o.getLock(ctx, c, args[0])
 			if err != nil {
 				return view{}, err
 			}
@@ -39,13 +39,13 @@ func newGet(p *Process) *cobra.Command {
 
 // getLock returns a lock, and of holds that last as long as their session what is
 // left of that, if no connection is attached to it.
-func getLock(ctx context.Context, c *ldlm.Client, name string) (document.Lock, error) {
+func (f *clientFlags) getLock(ctx context.Context, c *ldlm.Client, name string) (document.Lock, error) {
 	info, err := c.Admin().Get(ctx, name)
 	if err != nil {
 		return document.Lock{}, err
 	}
 	l := lockDocument(info, time.Now())
-	return l, addSessionsLeft(ctx, c, []document.Lock{l})
+	return l, (&sessionsLeft{flags: f, client: c}).add(ctx, &l)
 }
 
 func lockView(l document.Lock) view {

@@ -185,6 +185,8 @@ func start(t *testing.T, program func(Process) int, env environment, args ...str
 		Args: args, Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.stderr, Getenv: env.in(r.dir), Environ: env.list,
 		Notify:  func() (<-chan os.Signal, func()) { return r.signals, func() {} },
 		Hangups: func() (<-chan os.Signal, func()) { return r.hangups, func() {} },
+		// A busy machine is slower than people are patient.
+		CompleteWithin: time.Hour,
 	}
 	go func() {
 		defer close(r.stopped)

@@ -59,6 +59,8 @@ func TestNearestIsSuggested(t *testing.T) {
 		"lss":                  "did you mean ls?",
 		"unlok x":              "did you mean unlock?",
 		"sessions kil 1":       "did you mean kill?",
+		"sessions gte 1":       "did you mean get?",
+		"completion bsh":       "did you mean bash?",
 		"ls --watsh":           "did you mean --watch?",
 		"unlock x --forse":     "did you mean --force?",
 		"context add x --usee": "did you mean --use?",

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/supervise"
 )
@@ -25,6 +27,25 @@ type holder struct {
 	remarks *remarks
 	// place is how many are ahead in the queue: what the server said last.
 	place chan int
+}
+
+// addHolding makes a command one that holds.
+func addHolding(p *Process, c *cobra.Command) *holder {
+	h := &holder{p: p, clientFlags: addClientFlags(p, c)}
+	h.name = "ldlm " + c.Name()
+	h.add(c)
+	completeLocks(h.clientFlags, c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		h.split(c, args)
+		if err := h.check(c.ArgsLenAtDash() >= 0); err != nil {
+			return misused(c, err)
+		}
+		if h.observe {
+			return h.connected(c.Context(), h.observeLeaders)
+		}
+		return h.run(c.Context())
+	}
+	return h
 }
 
 // run takes what was asked for, holds it, and gives it back.

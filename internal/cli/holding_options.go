@@ -81,6 +81,8 @@ func (o *holdingOptions) add(c *cobra.Command) {
 	f.IntVar(&o.whilePID, "while-pid", 0, "without a command: hold until the process `PID` ends")
 	f.BoolVar(&o.passCredentials, "pass-credentials", false, "leave LDLM_PASSWORD and LDLM_TOKEN in the command's environment")
 	f.StringVarP(&o.output, "output", "o", "text", "without a command: text or json")
+	completeWords(c, "on-lost", onLostKill, onLostTerm, onLostWarn)
+	completeWords(c, "output", "text", "json")
 }
 
 // labelsValue is a flag that adds a label each time that it is given.
@@ -126,6 +128,10 @@ func (o *holdingOptions) check(dashed bool) error {
 		return fmt.Errorf("%s is named twice; once is enough", quoteName(o.twice()))
 	case o.tooSmall != "":
 		return fmt.Errorf("--%s is 1 at least", o.tooSmall)
+	case slices.Contains(o.names, ""):
+		return errors.New("NAME is empty")
+	case o.ttl <= 0:
+		return errors.New("--ttl 0 holds nothing; servers take 2s and more, unless they are told otherwise")
 	case dashed && len(o.command) == 0:
 		return errors.New("there is no command after --")
 	case o.shell != "" && len(o.command) > 0:

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,9 +17,14 @@ func Ldlm(p Process) int {
 		Use:   "ldlm",
 		Short: "Named locks for programs on many machines",
 		Args:  noArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SuggestionsMinimumDistance = 2
+	version := root.Flags().Bool("version", false, "")
+	root.RunE = func(c *cobra.Command, _ []string) error {
+		if *version {
+			return currentBuild().print(p.Stdout)
+		}
+		return c.Help()
+	}
 	addCommands(root, &p)
 	allowSwitchesFirst(root)
 	root.SetUsageFunc(func(c *cobra.Command) error {
@@ -74,6 +78,20 @@ func addCommands(root *cobra.Command, p *Process) {
 	root.AddCommand(newGuard())
 	root.SetCompletionCommandGroupID("program")
 	addTopics(root)
+	refuseUnknownShells(root, p)
+}
+
+// refuseUnknownShells has ldlm completion refuse what it knows no script for, as every
+// command with others below it does.
+func refuseUnknownShells(root *cobra.Command, p *Process) {
+	root.SetOut(p.Stdout) // before: the scripts go where this goes by then
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args = noArgs
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 }
 
 // run executes a tree of commands and returns the exit code.
@@ -133,8 +151,8 @@ func noArgs(c *cobra.Command, args []string) error {
 		return nil
 	case c.HasSubCommands():
 		err := fmt.Errorf("there is no command %q", args[0])
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+		if near := config.Nearest(args[0], namesBelow(c)); near != "" {
+			err = fmt.Errorf("%w; did you mean %s?", err, near)
 		}
 		return misused(c, err)
 	default:

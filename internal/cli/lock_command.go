@@ -44,23 +44,12 @@ func newLock(p *Process) *cobra.Command {
 		Long:    lockLong,
 		Example: lockExample,
 	}
-	h := &holder{p: p, clientFlags: addClientFlags(p, c)}
-	o := &h.holdingOptions
-	o.name = "ldlm lock"
-	f := c.Flags()
+	h := addHolding(p, c)
+	f, o := c.Flags(), &h.holdingOptions
 	f.BoolVarP(&o.shared, "shared", "s", false, "share it with others who do so too")
 	f.BoolVarP(&o.exclusive, "exclusive", "x", false, "have it alone: the default")
 	f.IntVar(&o.size, "size", 0, "how many permits the lock has; who takes it first says so (default 1)")
 	f.IntVar(&o.permits, "permits", 0, "how many permits to take (default 1)")
 	f.BoolVar(&o.all, "all", false, "every word before -- is a name: all or nothing, released as one")
-	o.add(c)
-	completeLocks(h.clientFlags, c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		o.split(c, args)
-		if err := o.check(c.ArgsLenAtDash() >= 0); err != nil {
-			return misused(c, err)
-		}
-		return h.run(c.Context())
-	}
 	return c
 }

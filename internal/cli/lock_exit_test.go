@@ -45,7 +45,8 @@ func TestExitCodesOfLock(t *testing.T) {
 		{"lock x -- true", exitOK, ""},
 		{"lock x -c true", exitOK, ""},
 		{"lock x --while-pid 2147483647", exitFailure, "ldlm: --while-pid: there is no process 2147483647\n"},
-		{"lock --size 2 held -- true", exitFailure, "size"},
+		{"lock --size 2 held -- true", exitFailure, "ldlm: lock \"held\": it has size 1\nWithout --size it is taken as it is. To change it: ldlm resize held N\n"},
+		{"lock --permits 2 held -- true", exitUsage, "ldlm: lock \"held\": invalid permits: no more permits can be taken than the lock has (limit 1)\n"},
 		{"lock", exitUsage, "which lock? Give its NAME"},
 		{"lock x y", exitUsage, "one NAME, not 2"},
 		{"lock x --size 0 -- true", exitUsage, "--size is 1 at least"},
@@ -62,7 +63,8 @@ func TestExitCodesOfLock(t *testing.T) {
 		{"lock x --on-lost=shrug -- true", exitUsage, "kill, term or warn"},
 		{"lock x --kill-after 4s -- true", exitUsage, "at most 2.97s"},
 		{"lock x --while-pid 1 -- true", exitUsage, "without a command"},
-		{"lock x --ttl 1h -- true", exitUsage, "ttl"},
+		{"lock x --ttl 1h -- true", exitUsage, "ldlm: lock \"x\": invalid ttl: the ttl is too short, too long or negative (limit 1m)\n"},
+		{"lock x --ttl 0 -- true", exitUsage, "--ttl 0 holds nothing"},
 		{"lock x --nowait -- true", exitUsage, "unknown flag: --nowait"},
 		{"lock x -o yaml", exitUsage, "text or json"},
 		{"lock x --address 127.0.0.1:1 -- true", exitUnavailable, "Is a server there?"},
@@ -84,6 +86,9 @@ func TestExitCodesOfLock(t *testing.T) {
 		if got.code != c.code || got.stdout != "" || (c.text == "") != (got.stderr == "") || !strings.Contains(got.stderr, c.text) {
 			t.Errorf("ldlm %s: got %+v, want code %d and %q", c.args, got, c.code, c.text)
 		}
+	}
+	if got := runLock(t, address, "lock", "", "--", "true"); got.code != exitUsage || !strings.Contains(got.stderr, "NAME is empty") {
+		t.Errorf("no name: got %+v", got)
 	}
 	if code := holder.signal(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("who held ended with %d", code)

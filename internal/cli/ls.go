@@ -1,10 +1,9 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +32,7 @@ func newLs(p *Process) *cobra.Command {
 			"as long as their session does, or what is left of a session without connection.\n" +
 			"A name with control characters is shown with them escaped; -o json has it exactly.",
 		Example: "  ldlm ls --contended\n" +
+			"  ldlm ls --sort none -o name | wc -l              as they come: quick, and nothing is kept\n" +
 			"  ldlm ls 'invoice/*' --sort age\n" +
 			"  ldlm ls -o go-template='{{range .locks}}{{.name}} {{.waiter_count}}{{\"\\n\"}}{{end}}'",
 		Args: arguments(0, "PATTERN"),
@@ -41,7 +41,7 @@ func newLs(p *Process) *cobra.Command {
 				return misused(c, errors.New("of --held, --contended and --idle one is enough"))
 			}
 			ls.pattern = pattern(argument(args, 0))
-			return ls.show(c.Context(), ls.look)
+			return ls.showList(c.Context(), ls.list())
 		},
 	}
 	ls.outputFlags = addOutputFlags(p, c)
@@ -50,10 +50,10 @@ func newLs(p *Process) *cobra.Command {
 	flags.BoolVar(&ls.held, "held", false, "only locks that somebody holds")
 	flags.BoolVar(&ls.contended, "contended", false, "only locks that somebody waits for")
 	flags.BoolVar(&ls.idle, "idle", false, "only locks that nobody holds or waits for")
-	flags.Var(choiceValue(&ls.sort, sortName, sortAge, sortWaiters, sortLease), "sort",
-		"by name, age (oldest first), waiters (most first) or lease (next to end first)")
+	flags.Var(choiceValue(&ls.sort, sortName, sortAge, sortWaiters, sortLease, sortNone), "sort",
+		"by name, age (oldest first), waiters (most first) or lease (next to end first); none is quickest")
 	completeLocks(ls.clientFlags, c)
-	completeWords(c, "sort", sortName, sortAge, sortWaiters, sortLease)
+	completeWords(c, "sort", sortName, sortAge, sortWaiters, sortLease, sortNone)
 	return c
 }
 
@@ -63,24 +63,38 @@ const (
 	sortAge     = "age"
 	sortWaiters = "waiters"
 	sortLease   = "lease"
+	sortNone    = "none" // as they come
 )
 
-func (ls *lsCommand) look(ctx context.Context, c *ldlm.Client) (view, error) {
-	now := time.Now()
-	list := document.Locks{Time: document.Time(now), Locks: []document.Lock{}}
-	for l, err := range c.Admin().List(ctx, ldlm.WithPrefix(ls.pattern.prefix()), ldlm.WithState(ls.state())) {
-		if err != nil {
-			return view{}, err
+// list is what ls shows.
+func (ls *lsCommand) list() *list {
+	return &list{field: "locks", heads: lsHeads, unsorted: ls.sort == sortNone, each: ls.each}
+}
+
+// each goes through the locks that are wanted.
+func (ls *lsCommand) each(ctx context.Context, c *ldlm.Client, now time.Time) iter.Seq2[element, error] {
+	return func(yield func(element, error) bool) {
+		sessions := &sessionsLeft{flags: ls.clientFlags, client: c}
+		locks := func(ctx context.Context) iter.Seq2[ldlm.LockInfo, error] {
+			return c.Admin().List(ctx, ldlm.WithPrefix(ls.pattern.prefix()), ldlm.WithState(ls.state()))
 		}
-		if ls.pattern.matches(l.Name) {
-			list.Locks = append(list.Locks, lockDocument(l, now))
+		for info, err := range inParts(ctx, ls.clientFlags, locks) {
+			if err == nil && !ls.pattern.matches(info.Name) {
+				continue
+			}
+			l := lockDocument(info, now)
+			if err == nil {
+				err = sessions.add(ctx, &l)
+			}
+			if !yield(lockElement(l, ls.sort), err) || err != nil {
+				return
+			}
 		}
 	}
-	if err := addSessionsLeft(ctx, c, list.Locks); err != nil {
-		return view{}, err
-	}
-	slices.SortFunc(list.Locks, orderOf(ls.sort))
-	return lsView(list), nil
+}
+
+func lockElement(l document.Lock, sort string) element {
+	return element{name: l.Name, key: sortKey(l, sort), doc: l, row: func(wide bool) []cell { return lsRow(l, wide) }}
 }
 
 func (ls *lsCommand) state() ldlm.LockState {
@@ -96,45 +110,59 @@ func (ls *lsCommand) state() ldlm.LockState {
 	}
 }
 
-// addSessionsLeft says of holds that last as long as their session what is left of
-// it, where no connection is attached to it.
-func addSessionsLeft(ctx context.Context, c *ldlm.Client, locks []document.Lock) error {
-	holds := map[document.Number][]*document.Holder{}
-	for i := range locks {
-		of := locks[i].Holders
-		for j := range of {
-			if h := &of[j]; h.Session != "" && h.LeaseMS == nil {
-				holds[h.Session] = append(holds[h.Session], h)
-			}
+// sessionsLeft knows of sessions without a connection what is left of them. It asks when
+// that is needed first.
+type sessionsLeft struct {
+	flags  *clientFlags
+	client *ldlm.Client
+	left   map[document.Number]time.Duration // nil before
+}
+
+// add says of holds that last as long as their session what is left of that, where no
+// connection is attached to it.
+func (s *sessionsLeft) add(ctx context.Context, l *document.Lock) error {
+	for i := range l.Holders {
+		h := &l.Holders[i]
+		if h.Session == "" || h.LeaseMS != nil {
+			continue
 		}
-	}
-	if len(holds) == 0 {
-		return nil
-	}
-	for s, err := range c.Admin().Sessions(ctx) {
-		if err != nil {
+		if err := s.ask(ctx); err != nil {
 			return err
 		}
-		for _, h := range holds[document.NumberOf(s.Number)] {
-			h.SessionLeft, h.SessionLeftMS = spanUnlessNegative(s.Left)
+		if left, ok := s.left[h.Session]; ok {
+			h.SessionLeft, h.SessionLeftMS = document.Span(left)
 		}
 	}
 	return nil
 }
 
-// orderOf compares locks; ties go by name.
-func orderOf(sort string) func(a, b document.Lock) int {
-	key := func(document.Lock) int64 { return 0 }
+func (s *sessionsLeft) ask(ctx context.Context) error {
+	if s.left != nil {
+		return nil
+	}
+	s.left = map[document.Number]time.Duration{}
+	for session, err := range inParts(ctx, s.flags, s.client.Admin().Sessions) {
+		if err != nil {
+			return err
+		}
+		if session.Left >= 0 {
+			s.left[document.NumberOf(session.Number)] = session.Left
+		}
+	}
+	return nil
+}
+
+// sortKey puts locks in order; those of the same key go by name.
+func sortKey(l document.Lock, sort string) int64 {
 	switch sort {
 	case sortAge:
-		key = func(l document.Lock) int64 { return -int64(oldest(l)) }
+		return -int64(oldest(l))
 	case sortWaiters:
-		key = func(l document.Lock) int64 { return -int64(l.WaiterCount) }
+		return -int64(l.WaiterCount)
 	case sortLease:
-		key = func(l document.Lock) int64 { return int64(nextEnd(l)) }
-	}
-	return func(a, b document.Lock) int {
-		return cmp.Or(cmp.Compare(key(a), key(b)), cmp.Compare(a.Name, b.Name))
+		return int64(nextEnd(l))
+	default:
+		return 0
 	}
 }
 
@@ -158,22 +186,6 @@ func nextEnd(l document.Lock) time.Duration {
 		}
 	}
 	return next
-}
-
-func lsView(list document.Locks) view {
-	v := view{doc: list}
-	for _, l := range list.Locks {
-		v.names = append(v.names, l.Name)
-	}
-	v.lines = func(wide, color bool) []string {
-		t := &table{}
-		t.addTexts(heading, lsHeads(wide)...)
-		for _, l := range list.Locks {
-			t.add(lsRow(l, wide)...)
-		}
-		return t.lines(color)
-	}
-	return v
 }
 
 func lsHeads(wide bool) []string {

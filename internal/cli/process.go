@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -22,6 +23,9 @@ type Process struct {
 	// StdinIsTerminal says that somebody can be asked, StdoutIsTerminal that
 	// data is for people, StderrIsTerminal that somebody reads along.
 	StdinIsTerminal, StdoutIsTerminal, StderrIsTerminal bool
+	// StdoutLines returns how many lines the terminal of stdout has, 0 if nobody
+	// knows. Nil: nobody does.
+	StdoutLines func() int
 	// Getenv returns a variable, "" if it is not set. Environ returns all, as
 	// name=value, for children.
 	Getenv  func(name string) string
@@ -38,6 +42,9 @@ type Process struct {
 	// Signals returns the signals that are meant for a child as well, from now on
 	// until stop is called. Nil: those of Notify.
 	Signals func() (signals <-chan os.Signal, stop func())
+	// CompleteWithin is how long a shell waits for names that it completes; 0 is as long
+	// as people wait.
+	CompleteWithin time.Duration
 	// Guardian is the command line of a guardian of children; empty: none.
 	Guardian []string
 }
@@ -48,7 +55,8 @@ func System() Process {
 	return Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdinIsTerminal: isTerminal(os.Stdin), StdoutIsTerminal: isTerminal(os.Stdout), StderrIsTerminal: isTerminal(os.Stderr),
-		Getenv: os.Getenv, Environ: os.Environ, Notify: notify, Hangups: hangups,
+		StdoutLines: systemLines,
+		Getenv:      os.Getenv, Environ: os.Environ, Notify: notify, Hangups: hangups,
 		Foreground: foreground,
 		Signals:    func() (<-chan os.Signal, func()) { return childSignals(foreground) },
 		Guardian:   guardian(),
@@ -56,6 +64,14 @@ func System() Process {
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+func systemLines() int {
+	_, lines, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0
+	}
+	return lines
+}
 
 func notify() (<-chan os.Signal, func()) {
 	const enough = 2 // the first begins the end, the second makes it short
@@ -70,6 +86,14 @@ func (p *Process) hangups() (<-chan os.Signal, func()) {
 		return nil, func() {}
 	}
 	return p.Hangups()
+}
+
+// stdoutLines returns what StdoutLines does, 0 without it.
+func (p *Process) stdoutLines() int {
+	if p.StdoutLines == nil {
+		return 0
+	}
+	return p.StdoutLines()
 }
 
 // environ returns what Environ does; no variables without it.

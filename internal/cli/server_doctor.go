@@ -50,13 +50,8 @@ func newDoctor(p *Process) *cobra.Command {
 		Use: "doctor [flags of the server]", Short: "Look over a server and its machine: one line for each check", Long: doctorLong,
 		Example: "  ldlm doctor -c /etc/ldlm/ldlm.yaml", Args: noArgs,
 	}
-	binding := config.Bind(c.Flags(), &settings)
-	_ = c.Flags().MarkHidden("version") // there is such a flag
-	format := c.Flags().StringP("output", "o", "table", "table or json")
+	binding, format := addServerFlags(c, &settings)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *format != "table" && *format != "json" {
-			return misused(c, fmt.Errorf("there is no output %q; there are table and json", *format))
-		}
 		d := &doctor{settings: &settings, token: p.Getenv("LDLM_TOKEN")}
 		if err := binding.Load(p.Getenv); err != nil {
 			d.say("configuration", verdictWrong, err.Error())

@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"strconv"
 	"time"
 
@@ -35,43 +34,41 @@ func newSessionsLs(p *Process) *cobra.Command {
 	}
 	o := addOutputFlags(p, c)
 	o.addWatch(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		return o.show(c.Context(), func(ctx context.Context, c *ldlm.Client) (view, error) {
-			now := time.Now()
-			list := document.Sessions{Time: document.Time(now), Sessions: []document.Session{}}
-			for s, err := range c.Admin().Sessions(ctx) {
-				if err != nil {
-					return view{}, err
-				}
-				list.Sessions = append(list.Sessions, sessionDocument(s, now))
-			}
-			slices.SortFunc(list.Sessions, func(a, b document.Session) int {
-				return cmp.Or(cmp.Compare(len(a.Session), len(b.Session)), cmp.Compare(a.Session, b.Session))
-			})
-			return sessionsView(list), nil
-		})
-	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return o.showList(c.Context(), sessionList(o.clientFlags)) }
 	return c
 }
 
-func sessionsView(list document.Sessions) view {
-	v := view{doc: list}
-	for _, s := range list.Sessions {
-		v.names = append(v.names, string(s.Session))
+// sessionList shows all sessions, by their numbers.
+func sessionList(f *clientFlags) *list {
+	return &list{
+		field: "sessions",
+		heads: sessionHeads,
+		each: func(ctx context.Context, c *ldlm.Client, now time.Time) iter.Seq2[element, error] {
+			return func(yield func(element, error) bool) {
+				for s, err := range inParts(ctx, f, c.Admin().Sessions) {
+					if !yield(sessionElement(sessionDocument(s, now)), err) {
+						return
+					}
+				}
+			}
+		},
 	}
-	v.lines = func(wide, color bool) []string {
-		t := &table{}
-		heads := []string{"SESSION", "CLIENT", "STATE", "AGE", "TTL", "HEARD", "HOLDS", "WAITS"}
-		if wide {
-			heads = append(heads, "PRINCIPAL", "PROGRAM", "FROM", "LIBRARY")
-		}
-		t.addTexts(heading, heads...)
-		for _, s := range list.Sessions {
-			t.add(sessionRow(s, wide)...)
-		}
-		return t.lines(color)
+}
+
+func sessionElement(s document.Session) element {
+	// Numbers without leading zeros: the longer is the greater.
+	return element{
+		name: string(s.Session), key: int64(len(s.Session)), doc: s,
+		row: func(wide bool) []cell { return sessionRow(s, wide) },
 	}
-	return v
+}
+
+func sessionHeads(wide bool) []string {
+	heads := []string{"SESSION", "CLIENT", "STATE", "AGE", "TTL", "HEARD", "HOLDS", "WAITS"}
+	if wide {
+		heads = append(heads, "PRINCIPAL", "PROGRAM", "FROM", "LIBRARY")
+	}
+	return heads
 }
 
 func sessionRow(s document.Session, wide bool) []cell {

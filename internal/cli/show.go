@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,10 +65,21 @@ func (o *outputFlags) printer(stream bool) *printer {
 // A look asks a server and returns what is to be shown.
 type look func(ctx context.Context, c *ldlm.Client) (view, error)
 
-// show looks and prints, once or until a signal comes.
+// show looks and prints, once or until a signal comes. --timeout bounds each look.
 func (o *outputFlags) show(ctx context.Context, look look) error {
+	return o.showLook(ctx, func(ctx context.Context, c *ldlm.Client) (v view, err error) {
+		err = o.inTime(ctx, func(ctx context.Context) error {
+			v, err = look(ctx, c)
+			return err
+		})
+		return v, err
+	})
+}
+
+// showLook is show for looks that bound themselves.
+func (o *outputFlags) showLook(ctx context.Context, look look) error {
 	if !o.watch {
-		return o.ask(ctx, func(ctx context.Context, c *ldlm.Client) error {
+		return o.connected(ctx, func(ctx context.Context, c *ldlm.Client) error {
 			v, err := look(ctx, c)
 			return errors.Join(o.printUnlessEmpty(v), err)
 		})
@@ -91,16 +103,12 @@ func (o *outputFlags) refresh(ctx context.Context, c *ldlm.Client, look look) er
 	pause := time.NewTicker(max(o.every, 10*time.Millisecond))
 	defer pause.Stop()
 	for answered := false; ; {
-		var v view
-		err := o.inTime(ctx, func(ctx context.Context) (err error) {
-			v, err = look(ctx, c)
-			return err
-		})
+		v, err := look(ctx, c)
 		switch {
 		case err == nil:
 			answered = true
 			if screen {
-				v = onScreen(v)
+				v = onScreen(v, o.p.stdoutLines())
 			}
 			err = p.print(v)
 		case answered && errors.Is(err, ldlm.ErrUnavailable):
@@ -118,17 +126,23 @@ func (o *outputFlags) refresh(ctx context.Context, c *ldlm.Client, look look) er
 	}
 }
 
-// onScreen makes a view replace the one before it. Nothing is cleared before it is
-// written over, so that the screen does not flicker.
-func onScreen(v view) view {
-	const home, clearLine, clearBelow = "\x1b[H", "\x1b[K", "\x1b[J"
+// onScreen makes a view replace the one before it, on a screen of so many lines, 0 if
+// nobody knows how many: what is too long or too wide for it is cut off, so that it does
+// not scroll. Nothing is cleared before it is written over, so that it does not flicker.
+func onScreen(v view, height int) view {
+	const home, clearLine, clearBelow, cut, wrap = "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[?7l", "\x1b[?7h"
 	lines := v.lines
 	v.lines = func(wide, color bool) []string {
 		shown := lines(wide, color)
+		const own = 2 // the first and the last
+		if most := height - own; height > 0 && len(shown) > most {
+			hidden := len(shown) - max(most-1, 0)
+			shown = append(shown[:len(shown)-hidden:len(shown)-hidden], fmt.Sprintf("… and %d more", hidden))
+		}
 		for i := range shown {
 			shown[i] += clearLine
 		}
-		return append([]string{home + clearLine}, append(shown, clearBelow)...)
+		return append([]string{cut + home + clearLine}, append(shown, clearBelow+wrap)...)
 	}
 	return v
 }

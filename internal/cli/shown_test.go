@@ -86,6 +86,35 @@ func locks() document.Locks {
 	return list
 }
 
+// locksView is what ls shows of locks.
+func locksView(all []document.Lock) view {
+	list := (&lsCommand{sort: sortName}).list()
+	var elements []element
+	for _, l := range all {
+		elements = append(elements, lockElement(l, sortNone))
+	}
+	return mustView(list, elements)
+}
+
+// sessionsView is what sessions ls shows.
+func sessionsView(all []document.Session) view {
+	var elements []element
+	for _, s := range all {
+		elements = append(elements, sessionElement(s))
+	}
+	return mustView(sessionList(nil), elements)
+}
+
+// mustView is the view of some elements in their order.
+func mustView(l *list, all []element) view {
+	l.unsorted = true
+	v, err := l.view(now, all)
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // sessions are an attached one and a detached one.
 func sessions() []document.Session {
 	return []document.Session{
@@ -127,8 +156,8 @@ func shown() map[string]view {
 	none.Room, none.FreeBytes = ldlm.RoomNone, 1_000
 	filling.DataDirectory, full.DataDirectory, full.QuietLeft = &little, &none, 72*time.Second
 	views := map[string]view{
-		"ls":             lsView(list),
-		"ls_empty":       lsView(document.Locks{Time: document.Time(now), Locks: []document.Lock{}}),
+		"ls":             locksView(list.Locks),
+		"ls_empty":       locksView(nil),
 		"get":            lockView(one),
 		"get_shared":     lockView(list.Locks[0]),
 		"get_size":       lockView(list.Locks[1]),
@@ -136,7 +165,7 @@ func shown() map[string]view {
 		"get_free":       lockView(list.Locks[4]),
 		"get_delay":      lockView(list.Locks[6]),
 		"get_nasty":      lockView(list.Locks[7]),
-		"sessions_ls":    sessionsView(document.Sessions{Time: document.Time(now), Sessions: sessions()}),
+		"sessions_ls":    sessionsView(sessions()),
 		"sessions_get":   sessionView(sessions()[0]),
 		"session_left":   sessionView(sessions()[1]),
 		"status":         statusView(statusDocument(status, "127.0.0.1:3144")),

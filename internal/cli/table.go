@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
 )
@@ -34,9 +35,19 @@ func (t *table) addTexts(s style, texts ...string) {
 // wide. One name of many kilobytes would be as many blanks in every other line.
 const maxAligned = 100
 
-// lines returns the rows with their columns aligned. The last cell of a row does
-// not make its column wider than it must be, nor does one that is very wide.
+// lines returns the rows with their columns aligned.
 func (t *table) lines(color bool) []string {
+	widths := t.widths()
+	lines := make([]string, 0, len(t.rows))
+	for _, row := range t.rows {
+		lines = append(lines, rowLine(row, widths, color))
+	}
+	return lines
+}
+
+// widths returns how wide columns are. The last cell of a row does not make its column
+// wider than it must be, nor does one that is very wide.
+func (t *table) widths() []int {
 	var widths []int
 	for _, row := range t.rows {
 		for i, c := range row {
@@ -51,11 +62,7 @@ func (t *table) lines(color bool) []string {
 			}
 		}
 	}
-	lines := make([]string, 0, len(t.rows))
-	for _, row := range t.rows {
-		lines = append(lines, rowLine(row, widths, color))
-	}
-	return lines
+	return widths
 }
 
 // rowLine returns a row without blanks at its end.
@@ -131,6 +138,9 @@ func columns(text string) int {
 }
 
 func columnsOf(r rune) int {
+	if r < utf8.RuneSelf {
+		return 1 // what is shown has no control characters
+	}
 	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
 		return 0
 	}

@@ -143,13 +143,16 @@ func TestSortedLocks(t *testing.T) {
 		sortWaiters: {"es-slots", "nightly-backup", "next", "catalog", "idle", "idle-slots", "shut", "漢字\n\x1b[31mred\u202e"},
 		sortLease:   {"漢字\n\x1b[31mred\u202e", "shut", "nightly-backup", "catalog", "es-slots", "idle", "idle-slots", "next"},
 	} {
-		list := locks().Locks
-		slices.Reverse(list)
-		slices.SortFunc(list, orderOf(sort))
-		var got []string
-		for _, l := range list {
-			got = append(got, l.Name)
+		var all []element
+		for _, l := range locks().Locks {
+			all = append(all, lockElement(l, sort))
 		}
+		slices.Reverse(all)
+		v, err := (&lsCommand{sort: sort}).list().view(now, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := v.names
 		if !slices.Equal(got, want) {
 			t.Errorf("by %s: got %q\nwant %q", sort, got, want)
 		}

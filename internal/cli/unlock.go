@@ -128,7 +128,7 @@ func (u *unlockCommand) askForToken(ctx context.Context, c *ldlm.Client) error {
 
 // find returns the hold that is meant.
 func (u *unlockCommand) find(ctx context.Context, c *ldlm.Client) (document.Holder, error) {
-	l, err := getLock(ctx, c, u.name)
+	l, err := u.getLock(ctx, c, u.name)
 	if err != nil {
 		return document.Holder{}, err
 	}
@@ -242,7 +242,7 @@ func (u *unlockCommand) awaitEnd(ctx context.Context, c *ldlm.Client, token docu
 	ctx, cancel := context.WithTimeoutCause(ctx, most+u.timeout, &noAnswerError{most + u.timeout})
 	defer cancel()
 	for {
-		l, err := getLock(ctx, c, u.name)
+		l, err := u.getLock(ctx, c, u.name)
 		if errors.Is(err, ldlm.ErrNotFound) || err == nil && !holdsToken(l, token) {
 			return nil
 		}
@@ -270,7 +270,7 @@ func holdsToken(l document.Lock, token document.Number) bool {
 func (u *unlockCommand) next(ctx context.Context, c *ldlm.Client, ended document.Number) string {
 	var l document.Lock
 	err := u.inTime(ctx, func(ctx context.Context) (err error) {
-		l, err = getLock(ctx, c, u.name)
+		l, err = u.getLock(ctx, c, u.name)
 		return err
 	})
 	if errors.Is(err, ldlm.ErrNotFound) {

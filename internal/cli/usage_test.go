@@ -115,6 +115,7 @@ func TestMisusedCommands(t *testing.T) {
 	for args, want := range map[string]string{
 		"frob":         "ldlm: there is no command \"frob\"\nSee: ldlm --help\n",
 		"serve":        "ldlm: there is no command \"serve\"; did you mean server?\nSee: ldlm --help\n",
+		"zz":           "ldlm: there is no command \"zz\"\nSee: ldlm --help\n",
 		"-Z":           "ldlm: unknown shorthand flag: 'Z' in -Z\nSee: ldlm --help\n",
 		"--nope":       "ldlm: unknown flag: --nope\nSee: ldlm --help\n",
 		"version x":    "ldlm version: takes no arguments, but was given \"x\"\nSee: ldlm version --help\n",
@@ -140,6 +141,7 @@ func TestVersion(t *testing.T) {
 		"ldlm-server --version":   call(t, LdlmServer, nil, "--version"),
 		"LDLM_VERSION=true":       call(t, LdlmServer, environment{"LDLM_VERSION": "true"}),
 		"ldlm server --version":   call(t, Ldlm, nil, "server", "--version"),
+		"ldlm --version":          call(t, Ldlm, nil, "--version"),
 		"with other flags":        call(t, LdlmServer, nil, "-s", "x", "--version", "-v", "debug"),
 		"a variable and the flag": call(t, LdlmServer, environment{"LDLM_VERSION": "false"}, "--version"),
 	} {

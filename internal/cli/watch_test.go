@@ -109,3 +109,22 @@ func TestLookAgainAtAServerThatIsGone(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// A screen shows what there is room for, and does not scroll.
+func TestOnScreen(t *testing.T) {
+	v := view{lines: func(bool, bool) []string { return []string{"a", "b", "c", "d"} }}
+	for height, want := range map[int]string{
+		0:  "a b c d",
+		24: "a b c d",
+		6:  "a b c d",
+		5:  "a b … and 2 more",
+		3:  "… and 4 more",
+		1:  "… and 4 more",
+	} {
+		lines := onScreen(v, height).lines(false, false)
+		got := strings.ReplaceAll(strings.Join(lines[1:len(lines)-1], " "), "\x1b[K", "")
+		if got != want || lines[0] != "\x1b[?7l\x1b[H\x1b[K" || lines[len(lines)-1] != "\x1b[J\x1b[?7h" {
+			t.Errorf("on %d lines: %q, want %q", height, lines, want)
+		}
+	}
+}
