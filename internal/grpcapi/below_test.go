@@ -91,8 +91,8 @@ type link struct {
 	told  sessionapi.Notice
 }
 
-func (l *link) Submit(ctx context.Context, commands []lock.Command, placed func()) error {
-	return refused(l.Link.SubmitInTurn(ctx, commands, placed))
+func (l *link) Submit(ctx context.Context, commands []lock.Command) error {
+	return refused(l.Link.Submit(ctx, commands))
 }
 
 func (l *link) Take(each func(*sessionapi.Notice)) {

@@ -37,14 +37,6 @@ type Batch interface {
 	AppendBinary(b []byte) ([]byte, error)
 }
 
-// A Placer is a [Batch] whose proposer goes on before Propose has returned.
-type Placer interface {
-	// Placed says that the batch has its place: what this process proposes from then
-	// on comes behind it, if it is ordered at all. An engine calls it before Propose
-	// returns, at most once, and need not call it. It must neither wait nor use the journal.
-	Placed()
-}
-
 // Entry is one place in the order.
 type Entry struct {
 	// Index grows by one from entry to entry.

@@ -18,8 +18,6 @@ type batch struct {
 	parts []*batch
 	// joins becomes the live link of the session that a command opens or resumes.
 	joins *Link
-	// placed, unless nil, is called when the batch has its place in the order.
-	placed func()
 	// foreign batches were decoded: nobody here waits for them.
 	foreign bool
 	// disowned says that whoever proposed it has given up waiting. Guarded by Node.mu.
@@ -47,13 +45,6 @@ func (n *Node) single(c lock.Command) *batch {
 func (n *Node) recycle(b *batch) {
 	*b = batch{}
 	n.batches.Put(b)
-}
-
-// Placed implements [journal.Placer].
-func (b *batch) Placed() {
-	if b.placed != nil {
-		b.placed()
-	}
 }
 
 // AppendBinary encodes the commands for an engine that keeps them.

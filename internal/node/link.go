@@ -99,14 +99,6 @@ func (l *Link) Number() uint64 { return l.number }
 //
 // The commands may be used again once Submit has returned nil.
 func (l *Link) Submit(ctx context.Context, commands []lock.Command) error {
-	return l.SubmitInTurn(ctx, commands, nil)
-}
-
-// SubmitInTurn is Submit for whoever does not want to wait with the next one: placed is
-// called, at most once and before SubmitInTurn returns, when what is submitted from then
-// on comes behind these commands. It may never be called. It must neither wait nor use
-// the link.
-func (l *Link) SubmitInTurn(ctx context.Context, commands []lock.Command, placed func()) error {
 	if err := l.Reason(); err != nil {
 		return refused(err)
 	}
@@ -114,7 +106,6 @@ func (l *Link) SubmitInTurn(ctx context.Context, commands []lock.Command, placed
 		return nil
 	}
 	b := l.stage(commands)
-	b.placed = placed
 	err := l.node.propose(ctx, b)
 	if errors.Is(err, journal.ErrUnknown) {
 		l.node.disown(b)
@@ -140,7 +131,7 @@ func (l *Link) stage(commands []lock.Command) *batch {
 func (l *Link) unstage(b *batch, err error) {
 	switch {
 	case err == nil:
-		b.commands, b.placed = nil, nil
+		b.commands = nil
 		l.spare.Store(b)
 	case errors.Is(err, journal.ErrUnknown):
 		l.mu.Lock()

@@ -78,8 +78,8 @@ type sessionLink struct {
 }
 
 // Submit implements [sessionapi.Link].
-func (l *sessionLink) Submit(ctx context.Context, commands []lock.Command, placed func()) error {
-	return refused(l.Link.SubmitInTurn(ctx, commands, placed))
+func (l *sessionLink) Submit(ctx context.Context, commands []lock.Command) error {
+	return refused(l.Link.Submit(ctx, commands))
 }
 
 // Take implements [sessionapi.Link].

@@ -55,8 +55,8 @@ type link struct {
 	notice sessionapi.Notice
 }
 
-func (l *link) Submit(ctx context.Context, commands []lock.Command, placed func()) error {
-	return refused(l.Link.SubmitInTurn(ctx, commands, placed))
+func (l *link) Submit(ctx context.Context, commands []lock.Command) error {
+	return refused(l.Link.Submit(ctx, commands))
 }
 
 var kinds = map[node.NoticeKind]sessionapi.NoticeKind{

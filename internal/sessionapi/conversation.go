@@ -29,7 +29,7 @@ import (
 // reads, submits what has come and writes the answers by itself, so that a
 // request costs no change of goroutines. What comes of itself is written by a
 // second one that lives while there is something to write; and if the node has
-// to wait for disk or network, a few others submit, while there is something to
+// to wait for disk or network, a third one submits, while there is something to
 // submit. Whoever writes has the turn, and a client that does not take what is
 // written stops whoever reads from it: what gathers for it is bounded. A timer
 // watches for clients that fall silent.
@@ -251,7 +251,9 @@ func (c *conversation) carryOut(ctx context.Context) {
 		c.flush()
 	default:
 		c.batch = c.submitting.enqueue(b)
-		c.submitNext(ctx)
+		if c.submitting.start() {
+			c.workers.Go(func() { c.submitAll(ctx) })
+		}
 		if c.life.unanswered() {
 			c.flush()
 		}
@@ -261,7 +263,7 @@ func (c *conversation) carryOut(ctx context.Context) {
 // submitBatch has done what was read, where that waits for nothing.
 func (c *conversation) submitBatch(ctx context.Context) {
 	b := c.batch
-	if len(b.commands) == 0 || c.submit(ctx, b.commands, nil) {
+	if len(b.commands) == 0 || c.submit(ctx, b.commands) {
 		b.reset()
 	} else {
 		c.batch = &batch{}

@@ -60,7 +60,7 @@ func (l *fakeLink) Number() uint64                   { return 1 }
 func (l *fakeLink) Ended() <-chan struct{}           { return l.ended }
 func (l *fakeLink) Why() (lock.Code, lock.EndReason) { return lock.MemberEnded, lock.NotEnded }
 
-func (l *fakeLink) Submit(_ context.Context, commands []lock.Command, _ func()) error {
+func (l *fakeLink) Submit(ctx context.Context, commands []lock.Command) error {
 	l.mu.Lock()
 	l.batches = append(l.batches, append([]lock.Command(nil), commands...))
 	l.mu.Unlock()
@@ -312,7 +312,7 @@ func (n ctxNode) Attach(ctx context.Context, o *lock.Open) (sessionapi.Link, loc
 
 type ctxLink struct{ *fakeLink }
 
-func (l ctxLink) Submit(ctx context.Context, _ []lock.Command, _ func()) error {
+func (l ctxLink) Submit(ctx context.Context, _ []lock.Command) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -42,10 +42,8 @@ type Link interface {
 	Number() uint64
 	// Submit carries commands out as one batch, in their order. Answers to them
 	// are there to be taken when it returns nil; so the commands may be used
-	// again then. placed, unless nil, may be called before Submit returns, once: what
-	// is submitted from then on is carried out behind these. It neither waits nor uses
-	// the link.
-	Submit(ctx context.Context, commands []lock.Command, placed func()) error
+	// again then.
+	Submit(ctx context.Context, commands []lock.Command) error
 	// Take calls each for everything that the client has to be told and was not
 	// yet, oldest first, and holds no mutex meanwhile. It does not wait. The
 	// notice is good during the call. One call at a time.

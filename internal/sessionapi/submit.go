@@ -64,9 +64,9 @@ func (c *conversation) refuse(op *ldlmv2.Op, why func() *ldlmv2.Status) {
 }
 
 // submit has the node carry commands out. It reports whether their memory may be
-// used again; else the node may still look at it. placed is as [Link].Submit has it.
-func (c *conversation) submit(ctx context.Context, commands []lock.Command, placed func()) bool {
-	return c.submitted(commands, c.link.Submit(ctx, commands, placed))
+// used again; else the node may still look at it.
+func (c *conversation) submit(ctx context.Context, commands []lock.Command) bool {
+	return c.submitted(commands, c.link.Submit(ctx, commands))
 }
 
 // submitted tells the client if its commands came to no outcome. It reports what
@@ -95,22 +95,15 @@ func (c *conversation) submitted(commands []lock.Command, err error) bool {
 }
 
 // submissions are the batches that wait for a goroutine that submits, where
-// the one that reads does not. Reading stops while there is too much. What is
-// submitted has its place in the order before the next is, and need not be
-// carried out by then.
+// the one that reads does not. Reading stops while there is too much.
 type submissions struct {
 	mu      sync.Mutex
 	less    sync.Cond // less waits than did
 	waiting []*batch
-	bytes   int  // of those that wait and those that are being submitted
-	flying  int  // goroutines that submit
-	placing bool // what one of them submits has no place yet
+	bytes   int // of those that wait and those that are being submitted
+	busy    bool
 	spare   *batch
 }
-
-// mostFlying bounds the goroutines that submit for one connection. While one entry is
-// written, a few frames come that are for the next.
-const mostFlying = 4
 
 // maxWaitingBytes bounds what waits to be submitted. A client with an operation
 // in every slot stays below.
@@ -122,7 +115,7 @@ func (s *submissions) enqueue(b *batch) *batch {
 	defer s.mu.Unlock()
 	s.less.L = &s.mu
 	s.waiting = append(s.waiting, b)
-	for s.bytes += b.bytes; s.flying > 0 && s.bytes > maxWaitingBytes; {
+	for s.bytes += b.bytes; s.busy && s.bytes > maxWaitingBytes; {
 		s.less.Wait()
 	}
 	next := s.spare
@@ -133,16 +126,22 @@ func (s *submissions) enqueue(b *batch) *batch {
 	return next
 }
 
-// next returns the batches to submit next, which are one for the node, to a goroutine
-// that calls done for them; none if nothing waits, or somebody else goes on with it.
+// start reports whether the caller is to start a goroutine that submits.
+func (s *submissions) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy || len(s.waiting) == 0 {
+		return false
+	}
+	s.busy = true
+	return true
+}
+
+// next returns the batches to submit next, which are one for the node; none if
+// nothing waits: then whoever submits is to end.
 func (s *submissions) next() []*batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.placing || s.flying == mostFlying || len(s.waiting) == 0 {
-		return nil
-	}
-	s.placing = true
-	s.flying++
 	commands, n := 0, 0
 	for n < len(s.waiting) && (n == 0 || commands+len(s.waiting[n].commands) <= maxBatchCommands) {
 		commands += len(s.waiting[n].commands)
@@ -152,25 +151,14 @@ func (s *submissions) next() []*batch {
 	if s.waiting = s.waiting[n:]; len(s.waiting) == 0 {
 		s.waiting = nil
 	}
+	s.busy = n > 0
 	return next
 }
 
-// placed says that what was submitted last has its place.
-func (s *submissions) placed() {
+// done takes batches back that were submitted, one of them to be used again.
+func (s *submissions) done(batches []*batch, reusable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.placing = false
-}
-
-// done takes batches back that were submitted, one of them to be used again. They may
-// have been placed before. land is to follow when the answers are written: a client that
-// does not take them has no more submitted.
-func (s *submissions) done(batches []*batch, placed, reusable bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !placed {
-		s.placing = false
-	}
 	for _, b := range batches {
 		s.bytes -= b.bytes
 	}
@@ -181,46 +169,29 @@ func (s *submissions) done(batches []*batch, placed, reusable bool) {
 	s.less.Signal()
 }
 
-// land counts a goroutine out that has submitted.
-func (s *submissions) land() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flying--
-	s.less.Signal()
-}
-
 // submitPatience is how long a batch may take where the node waits for disk or
 // network. Then the client is told that the outcome is not known, and asks again.
 const submitPatience = 10 * time.Second
 
-// submitNext has a goroutine submit what waits, if there is to be one more.
-func (c *conversation) submitNext(ctx context.Context) {
-	if batches := c.submitting.next(); len(batches) > 0 {
-		c.workers.Go(func() { c.submitAll(ctx, batches) })
-	}
-}
-
-// submitAll submits batches and then what waits, and writes the answers, until nothing
-// waits. When what it submits has its place, another goroutine goes on with what waits.
-func (c *conversation) submitAll(ctx context.Context, batches []*batch) {
-	for ; len(batches) > 0; batches = c.submitting.next() {
+// submitAll submits what waits, and writes the answers, until nothing waits.
+func (c *conversation) submitAll(ctx context.Context) {
+	var together []lock.Command
+	for batches := c.submitting.next(); len(batches) > 0; batches = c.submitting.next() {
 		commands := batches[0].commands
 		if len(batches) > 1 {
-			commands = nil
+			together = together[:0]
 			for _, b := range batches {
-				commands = append(commands, b.commands...)
+				together = append(together, b.commands...)
 			}
+			commands = together
 		}
-		placed := false
-		patient, cancel := context.WithTimeout(ctx, submitPatience)
-		reusable := c.submit(patient, commands, func() {
-			placed = true
-			c.submitting.placed()
-			c.submitNext(ctx)
-		})
+		ctx, cancel := context.WithTimeout(ctx, submitPatience)
+		reusable := c.submit(ctx, commands)
 		cancel()
-		c.submitting.done(batches, placed, reusable)
+		if !reusable {
+			together = nil
+		}
+		c.submitting.done(batches, reusable)
 		c.flush()
-		c.submitting.land()
 	}
 }

@@ -101,7 +101,6 @@ func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
 	if j.cfg.Courier != nil {
 		return j.proposeAnywhere(ctx, b, p.data)
 	}
-	p.placer, _ = b.(journal.Placer) // nothing is proposed a second time, behind others
 	return j.proposeHere(ctx, p)
 }
 
@@ -110,9 +109,6 @@ func (j *Journal) proposeHere(ctx context.Context, p *proposal) error {
 	mine, err := j.queue.add(p)
 	if err != nil {
 		return err
-	}
-	if p.placer != nil {
-		p.placer.Placed()
 	}
 	if mine {
 		j.writeOne()

@@ -15,12 +15,11 @@ import (
 
 // proposal is a batch that waits to be ordered, and its caller.
 type proposal struct {
-	batch  journal.Batch
-	data   []byte
-	placer journal.Placer // is told when it waits in the queue, unless nil
-	from   origin         // of another member; zero if it was proposed here
-	done   chan error     // room for one
-	taken  bool           // into an entry; guarded by the queue
+	batch journal.Batch
+	data  []byte
+	from  origin     // of another member; zero if it was proposed here
+	done  chan error // room for one
+	taken bool       // into an entry; guarded by the queue
 }
 
 func newProposal(b journal.Batch) *proposal {

@@ -72,9 +72,6 @@ func (t *tape) Apply(e journal.Entry) {
 		t.now += e.Elapsed
 	}
 	for _, b := range e.Batches {
-		if p, ok := b.(placed); ok {
-			b = p.line
-		}
 		t.lines = append(t.lines, string(b.(line)))
 	}
 	t.last = journal.Entry{Index: e.Index, Term: e.Term, StampTerm: e.StampTerm, Elapsed: e.Elapsed}
