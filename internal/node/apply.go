@@ -18,7 +18,9 @@ func (n *Node) answer(b *batch, outcomes []lock.Outcome, index uint64) {
 		}
 		return
 	case b.link != nil:
-		b.link.quietAt = index
+		if !b.disowned { // nobody looks of himself who has been told already
+			b.link.quietAt = index
+		}
 		b.link.putAnswers(b.commands, outcomes, b.disowned)
 	case !b.foreign:
 		b.outcomes = append(b.outcomes[:0], outcomes...)

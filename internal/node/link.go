@@ -62,8 +62,8 @@ type Link struct {
 	incarnation lock.Incarnation
 	validFor    time.Duration
 
-	// quietAt is the index of the newest entry with a batch of this link:
-	// whoever submitted it will look into the mailbox anyway, so what the same
+	// quietAt is the index of the newest entry with a batch of this link that
+	// somebody waits for: he will look into the mailbox anyway, so what the same
 	// entry puts there wakes nobody. Guarded by Node.mu.
 	quietAt uint64
 

@@ -95,6 +95,27 @@ func TestOwnReleaseGrantsOwnWait(t *testing.T) {
 	})
 }
 
+// What an entry brings is told of to the last when nobody waits for it any more: who
+// was told of its first notice may have taken that before the others are there.
+func TestLateEntriesAreToldOfToTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		l := h.link(1)
+		o := h.acquire(l, 0, "a")
+		h.submit(l, queue(l, 1, 1, "a"))
+		told := 0
+		l.Notify(func() { told = len(l.box) }) // called with the mutex held
+		h.desk.rule(only(&lock.Release{}, delay))
+		wantError(t, l.Submit(context.Background(), []lock.Command{release(l, 0, 2, "a", o.Token)}), journal.ErrUnknown)
+		h.desk.late()
+		got := l.Take(nil)
+		wantNotices(t, got, fmt.Sprintf("answer 0/2 code %d; answer 1/1 code %d; ", lock.OK, lock.OK))
+		if told != len(got) {
+			t.Errorf("told of %d notices, there are %d", told, len(got))
+		}
+	})
+}
+
 // The end of the session is the last notice, and ends the link.
 func TestSessionEnd(t *testing.T) {
 	for name, tt := range map[string]struct {
