@@ -14,12 +14,12 @@ type desk struct {
 	poller *wire.Poller
 	// Owned by the poller's goroutine.
 	frame *ldlmv2.ClientFrame
-	// round is what waiting have asked, in commands commands, and the node was not
-	// yet; spare are batches for more.
-	round    Round
-	waiting  []*guest
-	commands int
-	spare    []*batch
+	// round is what waiting have asked, in commands commands that keep bytes alive, and
+	// the node was not yet; spare are batches for more.
+	round           Round
+	waiting         []*guest
+	commands, bytes int
+	spare           []*batch
 	// done is submitted, made once.
 	done func(i int, err error)
 }
@@ -57,13 +57,15 @@ func (d *desk) takeBack(b *batch) {
 	}
 }
 
-// add has what a guest asks go to the node with the next submit.
+// add has what a guest asks go to the node with the next submit. Together they ask no
+// more than one alone may.
 func (d *desk) add(g *guest, b *batch) {
-	if d.commands+len(b.commands) > maxBatchCommands {
+	if d.commands+len(b.commands) > maxBatchCommands || d.bytes+b.bytes > maxBatchBytes {
 		d.submit()
 	}
 	g.asked = b
 	d.commands += len(b.commands)
+	d.bytes += b.bytes
 	d.waiting = append(d.waiting, g)
 	d.round.Add(g.link, b.commands)
 }
@@ -75,7 +77,7 @@ func (d *desk) submit() {
 	}
 	d.round.Submit(context.Background(), d.done) // waits for nothing
 	clear(d.waiting)
-	d.waiting, d.commands = d.waiting[:0], 0
+	d.waiting, d.commands, d.bytes = d.waiting[:0], 0, 0
 }
 
 // submitted says what has come of what one of those waiting has asked.

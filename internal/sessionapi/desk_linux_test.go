@@ -270,15 +270,14 @@ func (r *gatedRound) Submit(ctx context.Context, done func(i int, err error)) {
 	r.size = 0
 }
 
-// What several clients ask while the poller is busy goes to the node in one round, in
-// which each keeps the order of its own operations.
-func TestOneRoundForSeveralClients(t *testing.T) {
-	const clients = 5
+// crowd is a node whose next round is held up, and some clients whom a poller serves
+// over sockets where what is written is there at once.
+func crowd(t *testing.T, clients int) (*gate, []*wire.Conn) {
+	t.Helper()
 	n := &gate{
 		Node: below{openNode(t)}, held: make(chan struct{}), open: make(chan struct{}),
-		sizes: make(chan int, 2*clients),
+		sizes: make(chan int, 10*clients),
 	}
-	// What is written to a socket of this kind is there at once.
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "port"))
 	if err != nil {
 		t.Fatal(err)
@@ -295,6 +294,24 @@ func TestOneRoundForSeveralClients(t *testing.T) {
 		}
 	}
 	n.hold.Store(true)
+	return n, conns
+}
+
+// wantSizes checks how many have a part in each of the next rounds.
+func (n *gate) wantSizes(t *testing.T, want ...int) {
+	t.Helper()
+	for i, w := range want {
+		if size := <-n.sizes; size != w {
+			t.Errorf("round %d has %d parts, want %d", i, size, w)
+		}
+	}
+}
+
+// What several clients ask while the poller is busy goes to the node in one round, in
+// which each keeps the order of its own operations.
+func TestOneRoundForSeveralClients(t *testing.T) {
+	const clients = 5
+	n, conns := crowd(t, clients)
 	first := &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(1, 1, "first", 0)}}
 	if err := conns[0].WriteClient(first); err != nil {
 		t.Fatal(err)
@@ -310,12 +327,7 @@ func TestOneRoundForSeveralClients(t *testing.T) {
 		}
 	}
 	close(n.open)
-	if size := <-n.sizes; size != 1 {
-		t.Errorf("the first round has %d parts", size)
-	}
-	if size := <-n.sizes; size != clients-1 {
-		t.Errorf("the second round has %d parts, want %d", size, clients-1)
-	}
+	n.wantSizes(t, 1, clients-1)
 	for i, c := range conns {
 		want := []ldlmv2.Code{ok, held}
 		if i == 0 {
@@ -333,5 +345,40 @@ func TestOneRoundForSeveralClients(t *testing.T) {
 				slot++
 			}
 		}
+	}
+}
+
+// A round takes no more than a batch of one client may, for nobody is served meanwhile:
+// neither more operations nor more bytes.
+func TestRoundsAreBounded(t *testing.T) {
+	many := &ldlmv2.ClientFrame{}
+	for slot := range uint32(120) {
+		many.Ops = append(many.Ops, acquire(slot, 1, "x", 0))
+	}
+	large := &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{{Slot: 1, Seq: 1, AcquireAll: &ldlmv2.AcquireAll{}}}}
+	for range 6000 { // far less in a frame than what it is read into
+		large.Ops[0].AcquireAll.Items = append(large.Ops[0].AcquireAll.Items, &ldlmv2.Item{Name: "x"})
+	}
+	for name, tt := range map[string]struct {
+		frame *ldlmv2.ClientFrame
+		sizes []int
+	}{
+		"operations": {many, []int{1, 8, 2}},
+		"bytes":      {large, []int{1, 2, 2, 2, 2, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, conns := crowd(t, 10)
+			if err := conns[0].WriteClient(&ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(999, 1, "first", 0)}}); err != nil {
+				t.Fatal(err)
+			}
+			<-n.held
+			for _, c := range conns {
+				if err := c.WriteClient(tt.frame); err != nil {
+					t.Fatal(err)
+				}
+			}
+			close(n.open)
+			n.wantSizes(t, tt.sizes...)
+		})
 	}
 }
