@@ -16,11 +16,12 @@ type clock struct {
 	gathered time.Duration // not stamped yet
 	bounded  bool          // the table has had a deadline since the last look
 	wakeAt   time.Time     // when the timekeeper looks next; zero if it sleeps without a timer
+	applied  time.Time     // when the table's clock was last moved, here; zero: never
 }
 
 // start begins a lead: what gathered before is void.
 func (c *clock) start(now time.Time) {
-	*c = clock{limit: c.limit, running: true, last: now, bounded: c.bounded}
+	*c = clock{limit: c.limit, running: true, last: now, bounded: c.bounded, applied: c.applied}
 }
 
 // skip voids what has gathered, and what has passed since the last look.
@@ -30,12 +31,31 @@ func (c *clock) skip(now time.Time) { c.last, c.gathered = now, 0 }
 // now or since the last look, that is bounded: nothing must come due because
 // the process stood still. Without one nothing can, so all of it counts.
 func (c *clock) look(now time.Time, deadline bool) {
+	c.gathered += c.unseen(now, deadline)
+	c.last, c.bounded = now, deadline
+}
+
+// unseen is what a look would add.
+func (c *clock) unseen(now time.Time, deadline bool) time.Duration {
 	passed := max(0, now.Sub(c.last))
 	if c.bounded || deadline {
 		passed = min(passed, c.limit)
 	}
-	c.last, c.bounded = now, deadline
-	c.gathered += passed
+	return passed
+}
+
+// behind is how far the table's clock is behind the time, for those who read. For
+// who leads it is what the next stamp would carry. Who follows does not know the
+// stamp, and counts by its own clock from when it applied the last one.
+func (c *clock) behind(now time.Time, leads, deadline bool) time.Duration {
+	switch {
+	case leads:
+		return c.gathered + c.unseen(now, deadline)
+	case c.applied.IsZero():
+		return 0
+	default:
+		return max(0, now.Sub(c.applied))
+	}
 }
 
 // take stamps: it returns what has gathered, in microseconds. What is less than

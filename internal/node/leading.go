@@ -24,6 +24,14 @@ func (l *leading) set(now bool) {
 	}
 }
 
+// leads reports whether the node leads.
+func (n *Node) leads() bool {
+	l := &n.leading
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
 // Leading reports whether the node leads, and returns a channel that is closed
 // when that changes.
 func (n *Node) Leading() (now bool, changed <-chan struct{}) {

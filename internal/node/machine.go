@@ -50,6 +50,8 @@ func (m *machine) Apply(e journal.Entry) {
 	r := n.table.Apply(lock.Entry{
 		Term: e.Term, StampTerm: e.StampTerm, Elapsed: lock.Duration(e.Elapsed), Commands: commands,
 	})
+	now := time.Now()
+	n.clock.applied = now
 	outcomes, own := r.Outcomes, false
 	for _, b := range e.Batches {
 		b := b.(*batch)
@@ -63,7 +65,7 @@ func (m *machine) Apply(e journal.Entry) {
 	if len(r.Events) > 0 {
 		n.marks.changed = true
 		n.tell(r.Events, commands, e.Index)
-		n.herald.publish(r.Events, time.Now())
+		n.herald.publish(r.Events, now)
 		if own {
 			n.scribe.take(n.ctx, r.Events)
 		}
@@ -163,7 +165,9 @@ func (m *machine) Restore(next func() ([]byte, error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.table, n.marks = table, marks{}
-	n.clock.skip(time.Now())
+	now := time.Now()
+	n.clock.skip(now)
+	n.clock.applied = now
 	for _, w := range n.waiters {
 		w.askAgain()
 	}

@@ -27,6 +27,9 @@ func (n *Node) Lookup(ctx context.Context, name string) (lock.LockView, bool, er
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v, ok := n.table.Lookup(name, maxShownHolders, maxShownWaiters)
+	if ok {
+		n.behind().lock(&v)
+	}
 	return v, ok, nil
 }
 
@@ -39,7 +42,9 @@ func (n *Node) Holders(ctx context.Context, name string, after lock.Token, limit
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.table.Holders(name, after, min(limit, maxShownHolders)), nil
+	holds := n.table.Holders(name, after, min(limit, maxShownHolders))
+	n.behind().holds(holds)
+	return holds, nil
 }
 
 // List returns up to limit locks, each with up to 10 holders and waiters, from
@@ -52,7 +57,9 @@ func (n *Node) List(ctx context.Context, f lock.LockFilter, after uint64, limit 
 	return pages(ctx, after, limit, func(after uint64, limit int) ([]lock.LockView, uint64) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.table.List(f, after, limit, maxListedHolders, maxListedWaiters)
+		views, next := n.table.List(f, after, limit, maxListedHolders, maxListedWaiters)
+		n.behind().locks(views)
+		return views, next
 	})
 }
 
@@ -64,6 +71,9 @@ func (n *Node) LookupSession(ctx context.Context, number lock.SessionNumber) (lo
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v, ok := n.table.LookupSession(number)
+	if ok {
+		n.behind().session(&v)
+	}
 	return v, ok, nil
 }
 
@@ -75,7 +85,11 @@ func (n *Node) HoldsOf(ctx context.Context, number lock.SessionNumber, limit int
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.table.HoldsOf(number, limit), n.table.WaitsOf(number, limit), nil
+	holds, waits := n.table.HoldsOf(number, limit), n.table.WaitsOf(number, limit)
+	b := n.behind()
+	b.holds(holds)
+	b.waits(waits)
+	return holds, waits, nil
 }
 
 // Recent returns the newest events of a lock that are still known, at most so
@@ -101,7 +115,9 @@ func (n *Node) Sessions(
 	views, next, err := pages(ctx, uint64(after), limit, func(after uint64, limit int) ([]lock.SessionView, uint64) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.table.ListSessions(after, limit)
+		views, next := n.table.ListSessions(after, limit)
+		n.behind().sessions(views)
+		return views, next
 	})
 	return views, lock.SessionNumber(next), err
 }
@@ -125,7 +141,7 @@ func (n *Node) Token() lock.Token {
 func (n *Node) QuietLeft() time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return timeOf(n.table.QuietLeft())
+	return timeOf(n.behind().left(max(0, n.table.QuietLeft())))
 }
 
 // catchUp returns once what was acknowledged before is in the table.
