@@ -27,7 +27,8 @@ type Actor struct {
 	// Name is the principal; for certificates "certificate:" and its common
 	// name, for processes of this machine their user and number.
 	Name string `json:"name,omitempty"`
-	// Via is how the question came: native, grpc, rest, socket, signal.
+	// Via is how the question came: native, grpc, rest, socket, signal, members; tls
+	// if the connection was refused before it could ask.
 	Via string `json:"via"`
 	// Remote is where it came from.
 	Remote string `json:"remote,omitempty"`

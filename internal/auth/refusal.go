@@ -24,6 +24,9 @@ const (
 	TooMany
 	// Denied: who it is, is known, and it may not do that.
 	Denied
+	// Handshake: under TLS, its certificate is not a good one, or missing, or it
+	// speaks no version or cipher that the server takes.
+	Handshake
 
 	countedReasons = iota
 )
@@ -37,6 +40,8 @@ func (r Reason) String() string {
 		return "wrong password"
 	case TooMany:
 		return "too many attempts"
+	case Handshake:
+		return "TLS handshake refused"
 	default:
 		return "not permitted"
 	}
@@ -48,13 +53,14 @@ type RefusedError struct{ Reason Reason }
 func (e *RefusedError) Error() string { return e.Reason.String() }
 
 // Counts are how often somebody was refused since the gate was made.
-type Counts struct{ Missing, Wrong, TooMany, Denied uint64 }
+type Counts struct{ Missing, Wrong, TooMany, Denied, Handshake uint64 }
 
 // Counts returns how often somebody was refused.
 func (g *Gate) Counts() Counts {
 	return Counts{
 		Missing: g.refusals[Missing].Load(), Wrong: g.refusals[Wrong].Load(),
 		TooMany: g.refusals[TooMany].Load(), Denied: g.refusals[Denied].Load(),
+		Handshake: g.refusals[Handshake].Load(),
 	}
 }
 

@@ -2,6 +2,7 @@ package restapi
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 // those that say nothing make room for new ones.
 type connections struct {
 	limit int
+	// refused is told of TLS handshakes that failed.
+	refused func(remote string, err error)
 
 	// mu guards what follows; it is held for a few assignments.
 	mu   sync.Mutex
@@ -29,6 +32,10 @@ type place *list.Element
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if surplus := c.note(conn, state); surplus != nil {
 		cut(surplus)
+	}
+	if t, ok := conn.(*tls.Conn); ok && state == http.StateClosed && !t.ConnectionState().HandshakeComplete {
+		// How it ended is remembered; one that never began fails, for it is closed.
+		c.refused(t.RemoteAddr().String(), t.HandshakeContext(context.Background()))
 	}
 }
 

@@ -134,6 +134,7 @@ func New(cfg Config) *Server {
 	if s.gate == nil {
 		s.gate = auth.NewGate(auth.GateConfig{})
 	}
+	s.connections.refused = s.gate.RefuseHandshake
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.handle), TLSConfig: cfg.TLS, ConnState: s.connections.changed, ConnContext: remembering,

@@ -171,7 +171,7 @@ func Start(c Config) (*Server, error) {
 	})
 	s := &Server{
 		addr: c.Listener.Addr(), node: n, rounds: r, kept: kept, members: members, sessions: sessions, failed: make(chan struct{}), unready: make(chan struct{}),
-		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger}),
+		port: wire.NewListener(secured(&c), wire.ListenerConfig{Logger: c.Logger, Refused: c.Gate.RefuseHandshake}),
 	}
 	api := grpcapi.Config{
 		Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Gate: c.Gate,

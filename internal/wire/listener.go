@@ -16,6 +16,9 @@ type ListenerConfig struct {
 	// Logger gets a line when accepting fails, when a flood begins and, at DEBUG,
 	// for each TLS handshake that fails. Required.
 	Logger *slog.Logger
+	// Refused, if not nil, is told of each TLS handshake that fails: where the
+	// connection came from, and why. It is called concurrently and must not wait.
+	Refused func(remote string, err error)
 	// QuietFor is how long a connection may take until it is clear what it
 	// speaks. Default 10 s.
 	QuietFor time.Duration
@@ -191,7 +194,11 @@ func boundUnread(c net.Conn) {
 // the listener has cut off has not failed.
 func (ln *Listener) tellOfRefusal(c net.Conn, err error) {
 	if t, ok := c.(*tls.Conn); ok && !t.ConnectionState().HandshakeComplete && !errors.Is(err, net.ErrClosed) {
-		ln.config.Logger.Debug("TLS handshake failed", "remote", c.RemoteAddr().String(), "err", err)
+		remote := c.RemoteAddr().String()
+		ln.config.Logger.Debug("TLS handshake failed", "remote", remote, "err", err)
+		if ln.config.Refused != nil {
+			ln.config.Refused(remote, err)
+		}
 	}
 }
 
