@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/config"
@@ -56,11 +57,12 @@ func accountLines(accounts []auth.Account) map[string]string {
 	for _, a := range accounts {
 		hashes := a.Tokens
 		a.Tokens = nil
-		line := tokens.Line(&a)
+		var line strings.Builder
+		line.WriteString(tokens.Line(&a))
 		for _, h := range hashes {
-			line += fmt.Sprintf(" sha256=%x...", h[:shown])
+			fmt.Fprintf(&line, " sha256=%x...", h[:shown])
 		}
-		all[a.Principal.Name] = line
+		all[a.Principal.Name] = line.String()
 	}
 	return all
 }
