@@ -127,7 +127,7 @@ func TestInParts(t *testing.T) {
 				t.Fatalf("after %d parts: %v", count, err)
 			}
 			count++
-			time.Sleep(time.Minute) // whoever reads it is slow
+			<-time.After(time.Minute) // whoever reads it is slow
 		}
 		late := (*noAnswerError)(nil)
 		for _, err := range inParts(t.Context(), f, parts(9*time.Second, 11*time.Second)) {
