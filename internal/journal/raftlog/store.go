@@ -103,7 +103,12 @@ func (s *store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l})
 // members: it counts when it is stored, and this one may be the only one afterwards.
 func (s *store) StoreLogs(logs []*raft.Log) error {
 	if s.shared != nil && s.shared() && !slices.ContainsFunc(logs, changesMembers) {
-		return s.append(logs)
+		if err := s.append(logs); err != nil || s.shared() {
+			return err
+		}
+		// The lead was lost meanwhile, to a heartbeat, for which raft has another goroutine:
+		// a newer term may have been written before these were there to be waited for.
+		return s.settle(math.MaxUint64)
 	}
 	if err := s.settle(math.MaxUint64); err != nil {
 		return err

@@ -322,3 +322,67 @@ func TestTailFails(t *testing.T) {
 		}
 	})
 }
+
+// A heartbeat of a newer leader may come while entries are stored. They are on the disk
+// then before anything else is done with the log.
+func TestLeadLostWhileStoring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, disk := openTail(t)
+		defer j.crash()
+		s := j.store
+		last, _ := s.LastIndex()
+		gate := disk.shut()
+		leads := true
+		s.shared = func() bool {
+			if led := leads; led {
+				leads = false
+				return true
+			}
+			return false
+		}
+		stored := make(chan error, 1)
+		go func() {
+			stored <- s.StoreLog(&raft.Log{Index: last + 1, Term: 9, Type: raft.LogCommand, Data: []byte("x")})
+		}()
+		synctest.Wait()
+		if len(stored) > 0 {
+			t.Error("it counts as stored, and is on no disk")
+		}
+		close(gate)
+		if err := <-stored; err != nil {
+			t.Error(err)
+		}
+		if written, err := s.wal.LastIndex(); written != last+1 || err != nil {
+			t.Errorf("entry %d is the last one on the disk: %v", written, err)
+		}
+	})
+}
+
+// Who leads and has the only vote has written an entry when raft counts it; who has other
+// voters need not have.
+func TestWhoWritesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := openPlates(t, 0)
+		defer p.close()
+		lead, j, _ := p.leader("")
+		for _, name := range p.names {
+			if got := p.journals[name].store.shared(); got != (name == lead) {
+				t.Errorf("%s, led by %s, need not write first: %v", name, lead, got)
+			}
+		}
+		for _, name := range p.names {
+			if name == lead {
+				continue
+			}
+			if err := j.Remove(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if j.store.shared() {
+			t.Error("it has the only vote and need not write first")
+		}
+		if err := j.Propose(t.Context(), line("alone")); err != nil {
+			t.Error(err)
+		}
+	})
+}
