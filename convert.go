@@ -172,6 +172,17 @@ func serverStatusOf(s *ldlmv2.ServerStatusResponse) ServerStatus {
 		Sessions: int(s.GetSessions()), Attached: int(s.GetAttached()),
 		Token: s.GetToken(), Draining: s.GetDraining(), QuietLeft: fromMicros(s.GetQuietLeftUs()),
 		DataDirectory: dataDirectoryOf(s.GetDataDirectory()), Cluster: clusterOf(s.GetMembers()),
+		Refusals: refusalsOf(s.GetRefusals()),
+	}
+}
+
+// refusalsOf returns nil if the server does not tell.
+func refusalsOf(r *ldlmv2.Refusals) *Refusals {
+	if r == nil {
+		return nil
+	}
+	return &Refusals{
+		Missing: r.GetMissing(), Wrong: r.GetWrong(), TooMany: r.GetTooMany(), Denied: r.GetDenied(), Handshake: r.GetHandshake(),
 	}
 }
 

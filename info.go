@@ -250,6 +250,20 @@ type ServerStatus struct {
 	DataDirectory *DataDirectory
 	// Cluster is how the server sees the one that it is a member of; nil if it is alone.
 	Cluster *Cluster
+	// Refusals counts who was refused since the server runs; nil if it does not tell.
+	Refusals *Refusals
+}
+
+// Refusals counts who was refused by a server, by why.
+type Refusals struct {
+	// Missing showed no password or token, Wrong a wrong one. TooMany came from an
+	// address where too much was refused before, and were not looked at.
+	Missing, Wrong, TooMany uint64
+	// Denied were let in and wanted what their role or their names do not allow.
+	Denied uint64
+	// Handshake counts TLS handshakes that the server did not complete: for the client's
+	// certificate, for lack of one, or for having no version or cipher in common.
+	Handshake uint64
 }
 
 // Cluster is how one of its members sees it.

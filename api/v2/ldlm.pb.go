@@ -706,7 +706,7 @@ func (x DataDirectory_Room) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DataDirectory_Room.Descriptor instead.
 func (DataDirectory_Room) EnumDescriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{59, 0}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{60, 0}
 }
 
 // Status is the failure of an operation.
@@ -4879,7 +4879,10 @@ type ServerStatusResponse struct {
 	DataDirectory *DataDirectory `protobuf:"bytes,16,opt,name=data_directory,json=dataDirectory,proto3" json:"data_directory,omitempty"`
 	// The members of the cluster as the answering one sees them, itself among them; none if
 	// it is alone.
-	Members       []*ServerMember `protobuf:"bytes,17,rep,name=members,proto3" json:"members,omitempty"`
+	Members []*ServerMember `protobuf:"bytes,17,rep,name=members,proto3" json:"members,omitempty"`
+	// How often somebody was not let in, or might not do what it wanted, since the server
+	// runs; absent from servers that do not tell.
+	Refusals      *Refusals `protobuf:"bytes,18,opt,name=refusals,proto3" json:"refusals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5033,6 +5036,96 @@ func (x *ServerStatusResponse) GetMembers() []*ServerMember {
 	return nil
 }
 
+func (x *ServerStatusResponse) GetRefusals() *Refusals {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+// Refusals counts them, by why.
+type Refusals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// No password or token was shown.
+	Missing uint64 `protobuf:"varint,1,opt,name=missing,proto3" json:"missing,omitempty"`
+	// A wrong one was shown.
+	Wrong uint64 `protobuf:"varint,2,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	// Too much was refused at the same address before: what was shown was not looked at.
+	TooMany uint64 `protobuf:"varint,3,opt,name=too_many,json=tooMany,proto3" json:"too_many,omitempty"`
+	// Whoever was let in wanted what its role or its names do not allow.
+	Denied uint64 `protobuf:"varint,4,opt,name=denied,proto3" json:"denied,omitempty"`
+	// The server did not complete a TLS handshake: for the client's certificate, for lack
+	// of one, or for having no version or cipher in common.
+	Handshake     uint64 `protobuf:"varint,5,opt,name=handshake,proto3" json:"handshake,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusals) Reset() {
+	*x = Refusals{}
+	mi := &file_v2_ldlm_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusals) ProtoMessage() {}
+
+func (x *Refusals) ProtoReflect() protoreflect.Message {
+	mi := &file_v2_ldlm_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusals.ProtoReflect.Descriptor instead.
+func (*Refusals) Descriptor() ([]byte, []int) {
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *Refusals) GetMissing() uint64 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *Refusals) GetWrong() uint64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
+func (x *Refusals) GetTooMany() uint64 {
+	if x != nil {
+		return x.TooMany
+	}
+	return 0
+}
+
+func (x *Refusals) GetDenied() uint64 {
+	if x != nil {
+		return x.Denied
+	}
+	return 0
+}
+
+func (x *Refusals) GetHandshake() uint64 {
+	if x != nil {
+		return x.Handshake
+	}
+	return 0
+}
+
 // ServerMember is a member of a cluster as another one sees it.
 type ServerMember struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5058,7 +5151,7 @@ type ServerMember struct {
 
 func (x *ServerMember) Reset() {
 	*x = ServerMember{}
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5070,7 +5163,7 @@ func (x *ServerMember) String() string {
 func (*ServerMember) ProtoMessage() {}
 
 func (x *ServerMember) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[58]
+	mi := &file_v2_ldlm_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5083,7 +5176,7 @@ func (x *ServerMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMember.ProtoReflect.Descriptor instead.
 func (*ServerMember) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{58}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ServerMember) GetName() string {
@@ -5174,7 +5267,7 @@ type DataDirectory struct {
 
 func (x *DataDirectory) Reset() {
 	*x = DataDirectory{}
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5186,7 +5279,7 @@ func (x *DataDirectory) String() string {
 func (*DataDirectory) ProtoMessage() {}
 
 func (x *DataDirectory) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[59]
+	mi := &file_v2_ldlm_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5199,7 +5292,7 @@ func (x *DataDirectory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataDirectory.ProtoReflect.Descriptor instead.
 func (*DataDirectory) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{59}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DataDirectory) GetPath() string {
@@ -5295,7 +5388,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5307,7 +5400,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[60]
+	mi := &file_v2_ldlm_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5320,7 +5413,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{60}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
 }
 
 // SaveSnapshotResponse is a piece of the file of a snapshot.
@@ -5335,7 +5428,7 @@ type SaveSnapshotResponse struct {
 
 func (x *SaveSnapshotResponse) Reset() {
 	*x = SaveSnapshotResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[61]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5347,7 +5440,7 @@ func (x *SaveSnapshotResponse) String() string {
 func (*SaveSnapshotResponse) ProtoMessage() {}
 
 func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[61]
+	mi := &file_v2_ldlm_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5360,7 +5453,7 @@ func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{61}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SaveSnapshotResponse) GetData() []byte {
@@ -5385,7 +5478,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[62]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5397,7 +5490,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[62]
+	mi := &file_v2_ldlm_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5410,7 +5503,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{62}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WatchRequest) GetName() string {
@@ -5450,7 +5543,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[63]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5462,7 +5555,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[63]
+	mi := &file_v2_ldlm_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5475,7 +5568,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{63}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *WatchResponse) GetEvents() []*Event {
@@ -5534,7 +5627,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_v2_ldlm_proto_msgTypes[64]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5546,7 +5639,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[64]
+	mi := &file_v2_ldlm_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5559,7 +5652,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{64}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -5671,7 +5764,7 @@ type ForceReleaseRequest struct {
 
 func (x *ForceReleaseRequest) Reset() {
 	*x = ForceReleaseRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[65]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5683,7 +5776,7 @@ func (x *ForceReleaseRequest) String() string {
 func (*ForceReleaseRequest) ProtoMessage() {}
 
 func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[65]
+	mi := &file_v2_ldlm_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5696,7 +5789,7 @@ func (x *ForceReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ForceReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{65}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ForceReleaseRequest) GetName() string {
@@ -5742,7 +5835,7 @@ type ForceReleaseResponse struct {
 
 func (x *ForceReleaseResponse) Reset() {
 	*x = ForceReleaseResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[66]
+	mi := &file_v2_ldlm_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5754,7 +5847,7 @@ func (x *ForceReleaseResponse) String() string {
 func (*ForceReleaseResponse) ProtoMessage() {}
 
 func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[66]
+	mi := &file_v2_ldlm_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5767,7 +5860,7 @@ func (x *ForceReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForceReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ForceReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{66}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ForceReleaseResponse) GetMayBelieveUs() int64 {
@@ -5804,7 +5897,7 @@ type KillSessionRequest struct {
 
 func (x *KillSessionRequest) Reset() {
 	*x = KillSessionRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[67]
+	mi := &file_v2_ldlm_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5816,7 +5909,7 @@ func (x *KillSessionRequest) String() string {
 func (*KillSessionRequest) ProtoMessage() {}
 
 func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[67]
+	mi := &file_v2_ldlm_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5829,7 +5922,7 @@ func (x *KillSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionRequest.ProtoReflect.Descriptor instead.
 func (*KillSessionRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{67}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *KillSessionRequest) GetSession() uint64 {
@@ -5859,7 +5952,7 @@ type KillSessionResponse struct {
 
 func (x *KillSessionResponse) Reset() {
 	*x = KillSessionResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[68]
+	mi := &file_v2_ldlm_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5871,7 +5964,7 @@ func (x *KillSessionResponse) String() string {
 func (*KillSessionResponse) ProtoMessage() {}
 
 func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[68]
+	mi := &file_v2_ldlm_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5884,7 +5977,7 @@ func (x *KillSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSessionResponse.ProtoReflect.Descriptor instead.
 func (*KillSessionResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{68}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *KillSessionResponse) GetMayBelieveUs() int64 {
@@ -5914,7 +6007,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_v2_ldlm_proto_msgTypes[69]
+	mi := &file_v2_ldlm_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5926,7 +6019,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[69]
+	mi := &file_v2_ldlm_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5939,7 +6032,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{69}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ResizeRequest) GetName() string {
@@ -5965,7 +6058,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_v2_ldlm_proto_msgTypes[70]
+	mi := &file_v2_ldlm_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5977,7 +6070,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v2_ldlm_proto_msgTypes[70]
+	mi := &file_v2_ldlm_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5990,7 +6083,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_v2_ldlm_proto_rawDescGZIP(), []int{70}
+	return file_v2_ldlm_proto_rawDescGZIP(), []int{71}
 }
 
 var File_v2_ldlm_proto protoreflect.FileDescriptor
@@ -6309,7 +6402,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\vSessionWait\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x06waiter\x18\x02 \x01(\v2\x0f.ldlm.v2.WaiterR\x06waiter\"\x15\n" +
-	"\x13ServerStatusRequest\"\xb0\x04\n" +
+	"\x13ServerStatusRequest\"\xdf\x04\n" +
 	"\x14ServerStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
 	"\tuptime_us\x18\x02 \x01(\x03R\buptimeUs\x12*\n" +
@@ -6328,7 +6421,14 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\bdraining\x18\x0e \x01(\bR\bdraining\x12\"\n" +
 	"\rquiet_left_us\x18\x0f \x01(\x03R\vquietLeftUs\x12=\n" +
 	"\x0edata_directory\x18\x10 \x01(\v2\x16.ldlm.v2.DataDirectoryR\rdataDirectory\x12/\n" +
-	"\amembers\x18\x11 \x03(\v2\x15.ldlm.v2.ServerMemberR\amembers\"\xfe\x01\n" +
+	"\amembers\x18\x11 \x03(\v2\x15.ldlm.v2.ServerMemberR\amembers\x12-\n" +
+	"\brefusals\x18\x12 \x01(\v2\x11.ldlm.v2.RefusalsR\brefusals\"\x8b\x01\n" +
+	"\bRefusals\x12\x18\n" +
+	"\amissing\x18\x01 \x01(\x04R\amissing\x12\x14\n" +
+	"\x05wrong\x18\x02 \x01(\x04R\x05wrong\x12\x19\n" +
+	"\btoo_many\x18\x03 \x01(\x04R\atooMany\x12\x16\n" +
+	"\x06denied\x18\x04 \x01(\x04R\x06denied\x12\x1c\n" +
+	"\thandshake\x18\x05 \x01(\x04R\thandshake\"\xfe\x01\n" +
 	"\fServerMember\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -6527,7 +6627,7 @@ func file_v2_ldlm_proto_rawDescGZIP() []byte {
 }
 
 var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_v2_ldlm_proto_goTypes = []any{
 	(Code)(0),                    // 0: ldlm.v2.Code
 	(Ending)(0),                  // 1: ldlm.v2.Ending
@@ -6596,147 +6696,149 @@ var file_v2_ldlm_proto_goTypes = []any{
 	(*SessionWait)(nil),          // 64: ldlm.v2.SessionWait
 	(*ServerStatusRequest)(nil),  // 65: ldlm.v2.ServerStatusRequest
 	(*ServerStatusResponse)(nil), // 66: ldlm.v2.ServerStatusResponse
-	(*ServerMember)(nil),         // 67: ldlm.v2.ServerMember
-	(*DataDirectory)(nil),        // 68: ldlm.v2.DataDirectory
-	(*SaveSnapshotRequest)(nil),  // 69: ldlm.v2.SaveSnapshotRequest
-	(*SaveSnapshotResponse)(nil), // 70: ldlm.v2.SaveSnapshotResponse
-	(*WatchRequest)(nil),         // 71: ldlm.v2.WatchRequest
-	(*WatchResponse)(nil),        // 72: ldlm.v2.WatchResponse
-	(*Event)(nil),                // 73: ldlm.v2.Event
-	(*ForceReleaseRequest)(nil),  // 74: ldlm.v2.ForceReleaseRequest
-	(*ForceReleaseResponse)(nil), // 75: ldlm.v2.ForceReleaseResponse
-	(*KillSessionRequest)(nil),   // 76: ldlm.v2.KillSessionRequest
-	(*KillSessionResponse)(nil),  // 77: ldlm.v2.KillSessionResponse
-	(*ResizeRequest)(nil),        // 78: ldlm.v2.ResizeRequest
-	(*ResizeResponse)(nil),       // 79: ldlm.v2.ResizeResponse
-	nil,                          // 80: ldlm.v2.Holder.LabelsEntry
-	nil,                          // 81: ldlm.v2.ClientInfo.LabelsEntry
-	nil,                          // 82: ldlm.v2.Note.LabelsEntry
+	(*Refusals)(nil),             // 67: ldlm.v2.Refusals
+	(*ServerMember)(nil),         // 68: ldlm.v2.ServerMember
+	(*DataDirectory)(nil),        // 69: ldlm.v2.DataDirectory
+	(*SaveSnapshotRequest)(nil),  // 70: ldlm.v2.SaveSnapshotRequest
+	(*SaveSnapshotResponse)(nil), // 71: ldlm.v2.SaveSnapshotResponse
+	(*WatchRequest)(nil),         // 72: ldlm.v2.WatchRequest
+	(*WatchResponse)(nil),        // 73: ldlm.v2.WatchResponse
+	(*Event)(nil),                // 74: ldlm.v2.Event
+	(*ForceReleaseRequest)(nil),  // 75: ldlm.v2.ForceReleaseRequest
+	(*ForceReleaseResponse)(nil), // 76: ldlm.v2.ForceReleaseResponse
+	(*KillSessionRequest)(nil),   // 77: ldlm.v2.KillSessionRequest
+	(*KillSessionResponse)(nil),  // 78: ldlm.v2.KillSessionResponse
+	(*ResizeRequest)(nil),        // 79: ldlm.v2.ResizeRequest
+	(*ResizeResponse)(nil),       // 80: ldlm.v2.ResizeResponse
+	nil,                          // 81: ldlm.v2.Holder.LabelsEntry
+	nil,                          // 82: ldlm.v2.ClientInfo.LabelsEntry
+	nil,                          // 83: ldlm.v2.Note.LabelsEntry
 }
 var file_v2_ldlm_proto_depIdxs = []int32{
-	0,  // 0: ldlm.v2.Status.code:type_name -> ldlm.v2.Code
-	1,  // 1: ldlm.v2.Status.ending:type_name -> ldlm.v2.Ending
-	10, // 2: ldlm.v2.Status.blocker:type_name -> ldlm.v2.Blocker
-	3,  // 3: ldlm.v2.Status.ended:type_name -> ldlm.v2.EndReason
-	11, // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
-	12, // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
-	2,  // 6: ldlm.v2.Holder.mode:type_name -> ldlm.v2.Mode
-	80, // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
-	81, // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
-	15, // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
-	19, // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
-	20, // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
-	30, // 12: ldlm.v2.ClientFrame.close:type_name -> ldlm.v2.CloseSession
-	16, // 13: ldlm.v2.ServerFrame.welcome:type_name -> ldlm.v2.Welcome
-	17, // 14: ldlm.v2.ServerFrame.alive:type_name -> ldlm.v2.Alive
-	31, // 15: ldlm.v2.ServerFrame.answers:type_name -> ldlm.v2.Answer
-	32, // 16: ldlm.v2.ServerFrame.lost:type_name -> ldlm.v2.Lost
-	19, // 17: ldlm.v2.ServerFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
-	33, // 18: ldlm.v2.ServerFrame.leader:type_name -> ldlm.v2.Leader
-	34, // 19: ldlm.v2.ServerFrame.go_away:type_name -> ldlm.v2.GoAway
-	9,  // 20: ldlm.v2.ServerFrame.end:type_name -> ldlm.v2.Status
-	12, // 21: ldlm.v2.Hello.client:type_name -> ldlm.v2.ClientInfo
-	4,  // 22: ldlm.v2.Hello.on_end_of_stream:type_name -> ldlm.v2.OnEndOfStream
-	33, // 23: ldlm.v2.Welcome.leader:type_name -> ldlm.v2.Leader
-	18, // 24: ldlm.v2.Alive.slots:type_name -> ldlm.v2.SlotState
-	21, // 25: ldlm.v2.Op.acquire:type_name -> ldlm.v2.Acquire
-	22, // 26: ldlm.v2.Op.acquire_all:type_name -> ldlm.v2.AcquireAll
-	25, // 27: ldlm.v2.Op.release:type_name -> ldlm.v2.Release
-	26, // 28: ldlm.v2.Op.renew:type_name -> ldlm.v2.Renew
-	27, // 29: ldlm.v2.Op.downgrade:type_name -> ldlm.v2.Downgrade
-	28, // 30: ldlm.v2.Op.set_value:type_name -> ldlm.v2.SetValue
-	29, // 31: ldlm.v2.Op.cancel:type_name -> ldlm.v2.Cancel
-	2,  // 32: ldlm.v2.Acquire.mode:type_name -> ldlm.v2.Mode
-	24, // 33: ldlm.v2.Acquire.note:type_name -> ldlm.v2.Note
-	23, // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
-	24, // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
-	2,  // 36: ldlm.v2.Item.mode:type_name -> ldlm.v2.Mode
-	82, // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
-	0,  // 38: ldlm.v2.Answer.code:type_name -> ldlm.v2.Code
-	9,  // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
-	3,  // 40: ldlm.v2.Lost.reason:type_name -> ldlm.v2.EndReason
-	12, // 41: ldlm.v2.OpenSessionRequest.client:type_name -> ldlm.v2.ClientInfo
-	35, // 42: ldlm.v2.KeepAliveRequest.caller:type_name -> ldlm.v2.Caller
-	35, // 43: ldlm.v2.CloseSessionRequest.caller:type_name -> ldlm.v2.Caller
-	35, // 44: ldlm.v2.AcquireRequest.caller:type_name -> ldlm.v2.Caller
-	21, // 45: ldlm.v2.AcquireRequest.acquire:type_name -> ldlm.v2.Acquire
-	22, // 46: ldlm.v2.AcquireRequest.acquire_all:type_name -> ldlm.v2.AcquireAll
-	35, // 47: ldlm.v2.ReleaseRequest.caller:type_name -> ldlm.v2.Caller
-	25, // 48: ldlm.v2.ReleaseRequest.release:type_name -> ldlm.v2.Release
-	35, // 49: ldlm.v2.RenewRequest.caller:type_name -> ldlm.v2.Caller
-	26, // 50: ldlm.v2.RenewRequest.renew:type_name -> ldlm.v2.Renew
-	35, // 51: ldlm.v2.DowngradeRequest.caller:type_name -> ldlm.v2.Caller
-	27, // 52: ldlm.v2.DowngradeRequest.downgrade:type_name -> ldlm.v2.Downgrade
-	35, // 53: ldlm.v2.SetValueRequest.caller:type_name -> ldlm.v2.Caller
-	28, // 54: ldlm.v2.SetValueRequest.set_value:type_name -> ldlm.v2.SetValue
-	5,  // 55: ldlm.v2.ListRequest.state:type_name -> ldlm.v2.LockState
-	56, // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
-	56, // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
-	73, // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
-	11, // 59: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
-	57, // 60: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
-	12, // 61: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
-	2,  // 62: ldlm.v2.Waiter.mode:type_name -> ldlm.v2.Mode
-	60, // 63: ldlm.v2.ListSessionsResponse.sessions:type_name -> ldlm.v2.Session
-	12, // 64: ldlm.v2.Session.client:type_name -> ldlm.v2.ClientInfo
-	60, // 65: ldlm.v2.GetSessionResponse.session:type_name -> ldlm.v2.Session
-	63, // 66: ldlm.v2.GetSessionResponse.holds:type_name -> ldlm.v2.SessionHold
-	64, // 67: ldlm.v2.GetSessionResponse.waits:type_name -> ldlm.v2.SessionWait
-	11, // 68: ldlm.v2.SessionHold.holder:type_name -> ldlm.v2.Holder
-	57, // 69: ldlm.v2.SessionWait.waiter:type_name -> ldlm.v2.Waiter
-	6,  // 70: ldlm.v2.ServerStatusResponse.storage:type_name -> ldlm.v2.Storage
-	33, // 71: ldlm.v2.ServerStatusResponse.leader:type_name -> ldlm.v2.Leader
-	68, // 72: ldlm.v2.ServerStatusResponse.data_directory:type_name -> ldlm.v2.DataDirectory
-	67, // 73: ldlm.v2.ServerStatusResponse.members:type_name -> ldlm.v2.ServerMember
-	8,  // 74: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
-	73, // 75: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
-	7,  // 76: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
-	12, // 77: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
-	3,  // 78: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
-	2,  // 79: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
-	13, // 80: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
-	36, // 81: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
-	38, // 82: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
-	40, // 83: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
-	42, // 84: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
-	44, // 85: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
-	46, // 86: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
-	48, // 87: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
-	50, // 88: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
-	52, // 89: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
-	54, // 90: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
-	58, // 91: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
-	61, // 92: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
-	65, // 93: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
-	71, // 94: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
-	74, // 95: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
-	76, // 96: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
-	78, // 97: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
-	69, // 98: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
-	14, // 99: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
-	37, // 100: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
-	39, // 101: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
-	41, // 102: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
-	43, // 103: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
-	45, // 104: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
-	47, // 105: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
-	49, // 106: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
-	51, // 107: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
-	53, // 108: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
-	55, // 109: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
-	59, // 110: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
-	62, // 111: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
-	66, // 112: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
-	72, // 113: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
-	75, // 114: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
-	77, // 115: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
-	79, // 116: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
-	70, // 117: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
-	99, // [99:118] is the sub-list for method output_type
-	80, // [80:99] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	0,   // 0: ldlm.v2.Status.code:type_name -> ldlm.v2.Code
+	1,   // 1: ldlm.v2.Status.ending:type_name -> ldlm.v2.Ending
+	10,  // 2: ldlm.v2.Status.blocker:type_name -> ldlm.v2.Blocker
+	3,   // 3: ldlm.v2.Status.ended:type_name -> ldlm.v2.EndReason
+	11,  // 4: ldlm.v2.Blocker.holder:type_name -> ldlm.v2.Holder
+	12,  // 5: ldlm.v2.Holder.client:type_name -> ldlm.v2.ClientInfo
+	2,   // 6: ldlm.v2.Holder.mode:type_name -> ldlm.v2.Mode
+	81,  // 7: ldlm.v2.Holder.labels:type_name -> ldlm.v2.Holder.LabelsEntry
+	82,  // 8: ldlm.v2.ClientInfo.labels:type_name -> ldlm.v2.ClientInfo.LabelsEntry
+	15,  // 9: ldlm.v2.ClientFrame.hello:type_name -> ldlm.v2.Hello
+	19,  // 10: ldlm.v2.ClientFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
+	20,  // 11: ldlm.v2.ClientFrame.ops:type_name -> ldlm.v2.Op
+	30,  // 12: ldlm.v2.ClientFrame.close:type_name -> ldlm.v2.CloseSession
+	16,  // 13: ldlm.v2.ServerFrame.welcome:type_name -> ldlm.v2.Welcome
+	17,  // 14: ldlm.v2.ServerFrame.alive:type_name -> ldlm.v2.Alive
+	31,  // 15: ldlm.v2.ServerFrame.answers:type_name -> ldlm.v2.Answer
+	32,  // 16: ldlm.v2.ServerFrame.lost:type_name -> ldlm.v2.Lost
+	19,  // 17: ldlm.v2.ServerFrame.keep_alive:type_name -> ldlm.v2.KeepAlive
+	33,  // 18: ldlm.v2.ServerFrame.leader:type_name -> ldlm.v2.Leader
+	34,  // 19: ldlm.v2.ServerFrame.go_away:type_name -> ldlm.v2.GoAway
+	9,   // 20: ldlm.v2.ServerFrame.end:type_name -> ldlm.v2.Status
+	12,  // 21: ldlm.v2.Hello.client:type_name -> ldlm.v2.ClientInfo
+	4,   // 22: ldlm.v2.Hello.on_end_of_stream:type_name -> ldlm.v2.OnEndOfStream
+	33,  // 23: ldlm.v2.Welcome.leader:type_name -> ldlm.v2.Leader
+	18,  // 24: ldlm.v2.Alive.slots:type_name -> ldlm.v2.SlotState
+	21,  // 25: ldlm.v2.Op.acquire:type_name -> ldlm.v2.Acquire
+	22,  // 26: ldlm.v2.Op.acquire_all:type_name -> ldlm.v2.AcquireAll
+	25,  // 27: ldlm.v2.Op.release:type_name -> ldlm.v2.Release
+	26,  // 28: ldlm.v2.Op.renew:type_name -> ldlm.v2.Renew
+	27,  // 29: ldlm.v2.Op.downgrade:type_name -> ldlm.v2.Downgrade
+	28,  // 30: ldlm.v2.Op.set_value:type_name -> ldlm.v2.SetValue
+	29,  // 31: ldlm.v2.Op.cancel:type_name -> ldlm.v2.Cancel
+	2,   // 32: ldlm.v2.Acquire.mode:type_name -> ldlm.v2.Mode
+	24,  // 33: ldlm.v2.Acquire.note:type_name -> ldlm.v2.Note
+	23,  // 34: ldlm.v2.AcquireAll.items:type_name -> ldlm.v2.Item
+	24,  // 35: ldlm.v2.AcquireAll.note:type_name -> ldlm.v2.Note
+	2,   // 36: ldlm.v2.Item.mode:type_name -> ldlm.v2.Mode
+	83,  // 37: ldlm.v2.Note.labels:type_name -> ldlm.v2.Note.LabelsEntry
+	0,   // 38: ldlm.v2.Answer.code:type_name -> ldlm.v2.Code
+	9,   // 39: ldlm.v2.Answer.status:type_name -> ldlm.v2.Status
+	3,   // 40: ldlm.v2.Lost.reason:type_name -> ldlm.v2.EndReason
+	12,  // 41: ldlm.v2.OpenSessionRequest.client:type_name -> ldlm.v2.ClientInfo
+	35,  // 42: ldlm.v2.KeepAliveRequest.caller:type_name -> ldlm.v2.Caller
+	35,  // 43: ldlm.v2.CloseSessionRequest.caller:type_name -> ldlm.v2.Caller
+	35,  // 44: ldlm.v2.AcquireRequest.caller:type_name -> ldlm.v2.Caller
+	21,  // 45: ldlm.v2.AcquireRequest.acquire:type_name -> ldlm.v2.Acquire
+	22,  // 46: ldlm.v2.AcquireRequest.acquire_all:type_name -> ldlm.v2.AcquireAll
+	35,  // 47: ldlm.v2.ReleaseRequest.caller:type_name -> ldlm.v2.Caller
+	25,  // 48: ldlm.v2.ReleaseRequest.release:type_name -> ldlm.v2.Release
+	35,  // 49: ldlm.v2.RenewRequest.caller:type_name -> ldlm.v2.Caller
+	26,  // 50: ldlm.v2.RenewRequest.renew:type_name -> ldlm.v2.Renew
+	35,  // 51: ldlm.v2.DowngradeRequest.caller:type_name -> ldlm.v2.Caller
+	27,  // 52: ldlm.v2.DowngradeRequest.downgrade:type_name -> ldlm.v2.Downgrade
+	35,  // 53: ldlm.v2.SetValueRequest.caller:type_name -> ldlm.v2.Caller
+	28,  // 54: ldlm.v2.SetValueRequest.set_value:type_name -> ldlm.v2.SetValue
+	5,   // 55: ldlm.v2.ListRequest.state:type_name -> ldlm.v2.LockState
+	56,  // 56: ldlm.v2.ListResponse.locks:type_name -> ldlm.v2.Lock
+	56,  // 57: ldlm.v2.GetResponse.lock:type_name -> ldlm.v2.Lock
+	74,  // 58: ldlm.v2.GetResponse.events:type_name -> ldlm.v2.Event
+	11,  // 59: ldlm.v2.Lock.holders:type_name -> ldlm.v2.Holder
+	57,  // 60: ldlm.v2.Lock.waiters:type_name -> ldlm.v2.Waiter
+	12,  // 61: ldlm.v2.Waiter.client:type_name -> ldlm.v2.ClientInfo
+	2,   // 62: ldlm.v2.Waiter.mode:type_name -> ldlm.v2.Mode
+	60,  // 63: ldlm.v2.ListSessionsResponse.sessions:type_name -> ldlm.v2.Session
+	12,  // 64: ldlm.v2.Session.client:type_name -> ldlm.v2.ClientInfo
+	60,  // 65: ldlm.v2.GetSessionResponse.session:type_name -> ldlm.v2.Session
+	63,  // 66: ldlm.v2.GetSessionResponse.holds:type_name -> ldlm.v2.SessionHold
+	64,  // 67: ldlm.v2.GetSessionResponse.waits:type_name -> ldlm.v2.SessionWait
+	11,  // 68: ldlm.v2.SessionHold.holder:type_name -> ldlm.v2.Holder
+	57,  // 69: ldlm.v2.SessionWait.waiter:type_name -> ldlm.v2.Waiter
+	6,   // 70: ldlm.v2.ServerStatusResponse.storage:type_name -> ldlm.v2.Storage
+	33,  // 71: ldlm.v2.ServerStatusResponse.leader:type_name -> ldlm.v2.Leader
+	69,  // 72: ldlm.v2.ServerStatusResponse.data_directory:type_name -> ldlm.v2.DataDirectory
+	68,  // 73: ldlm.v2.ServerStatusResponse.members:type_name -> ldlm.v2.ServerMember
+	67,  // 74: ldlm.v2.ServerStatusResponse.refusals:type_name -> ldlm.v2.Refusals
+	8,   // 75: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
+	74,  // 76: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
+	7,   // 77: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
+	12,  // 78: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
+	3,   // 79: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
+	2,   // 80: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
+	13,  // 81: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
+	36,  // 82: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
+	38,  // 83: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
+	40,  // 84: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
+	42,  // 85: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
+	44,  // 86: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
+	46,  // 87: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
+	48,  // 88: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
+	50,  // 89: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
+	52,  // 90: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
+	54,  // 91: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
+	58,  // 92: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
+	61,  // 93: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
+	65,  // 94: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
+	72,  // 95: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
+	75,  // 96: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
+	77,  // 97: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
+	79,  // 98: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
+	70,  // 99: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
+	14,  // 100: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
+	37,  // 101: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
+	39,  // 102: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
+	41,  // 103: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
+	43,  // 104: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
+	45,  // 105: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
+	47,  // 106: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
+	49,  // 107: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
+	51,  // 108: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
+	53,  // 109: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
+	55,  // 110: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
+	59,  // 111: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
+	62,  // 112: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
+	66,  // 113: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
+	73,  // 114: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
+	76,  // 115: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
+	78,  // 116: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
+	80,  // 117: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
+	71,  // 118: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
+	100, // [100:119] is the sub-list for method output_type
+	81,  // [81:100] is the sub-list for method input_type
+	81,  // [81:81] is the sub-list for extension type_name
+	81,  // [81:81] is the sub-list for extension extendee
+	0,   // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_v2_ldlm_proto_init() }
@@ -6744,14 +6846,14 @@ func file_v2_ldlm_proto_init() {
 	if File_v2_ldlm_proto != nil {
 		return
 	}
-	file_v2_ldlm_proto_msgTypes[58].OneofWrappers = []any{}
+	file_v2_ldlm_proto_msgTypes[59].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v2_ldlm_proto_rawDesc), len(file_v2_ldlm_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   74,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

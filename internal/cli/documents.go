@@ -104,6 +104,9 @@ func statusDocument(s ldlm.ServerStatus, address string) document.Status {
 		d.Quiet, d.QuietMS = document.Span(s.QuietLeft)
 	}
 	d.Directory = directoryDocument(s.DataDirectory)
+	if r := s.Refusals; r != nil {
+		d.Refused = &document.Refused{Missing: r.Missing, Wrong: r.Wrong, TooMany: r.TooMany, Denied: r.Denied, Handshake: r.Handshake}
+	}
 	if s.Cluster == nil {
 		return d
 	}

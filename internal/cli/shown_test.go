@@ -141,10 +141,11 @@ func shown() map[string]view {
 	one := lockDocument(backup(), now)
 	status := ldlm.ServerStatus{
 		Version: "2.0.0", Uptime: 26 * time.Hour, Leads: true, Locks: 12, Held: 6, Contended: 1, Holds: 16, Waiters: 1,
-		Sessions: 3, Attached: 2, Token: 1795551502208817,
+		Sessions: 3, Attached: 2, Token: 1795551502208817, Refusals: &ldlm.Refusals{},
 	}
 	follower := status
 	follower.Member, follower.Leads, follower.Leader, follower.Durable, follower.Draining = "b", false, "ldlm-1:3144", true, false
+	follower.Refusals = &ldlm.Refusals{Missing: 3, Wrong: 120, TooMany: 40, Denied: 2, Handshake: 1}
 	follower.DataDirectory = &ldlm.DataDirectory{
 		Path: "/var/lib/ldlm", Bytes: 33_554_432, FreeBytes: 61_203_283_968, TotalBytes: 105_088_212_992, RefuseBelow: 33_619_968,
 		Room: ldlm.RoomEnough, LastEntry: 412, SnapshotEntry: 300, SnapshotBytes: 4_812, SnapshotTime: now.Add(-time.Hour),

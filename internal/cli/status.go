@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ func newStatus(p *Process) *cobra.Command {
 func statusView(d document.Status) view {
 	return view{
 		doc: d, names: []string{either(d.Member, d.Address)},
-		lines: func(_, color bool) []string {
+		lines: func(wide, color bool) []string {
 			s := &sheet{color: color}
 			s.field("Server", d.Address)
 			if d.Member != "" {
@@ -55,9 +56,32 @@ func statusView(d document.Status) view {
 			if d.Token != "" {
 				s.field("Token", string(d.Token)+", the newest")
 			}
+			if wide && d.Refused != nil {
+				s.field("Refused", refusedText(d.Refused))
+			}
 			return s.lines()
 		},
 	}
+}
+
+// refusedText says who was refused, leaving out what never happened.
+func refusedText(r *document.Refused) string {
+	var all []string
+	for _, c := range []struct {
+		count uint64
+		what  string
+	}{
+		{r.Missing, "without a password"}, {r.Wrong, "with a wrong one"}, {r.TooMany, "after too many at their address"},
+		{r.Denied, "for what they may not do"}, {r.Handshake, "by TLS"},
+	} {
+		if c.count > 0 {
+			all = append(all, fmt.Sprintf("%d %s", c.count, c.what))
+		}
+	}
+	if all == nil {
+		return "nobody since it runs"
+	}
+	return strings.Join(all, ", ")
 }
 
 // describeMembers says how the members of a cluster are.

@@ -38,6 +38,21 @@ type Status struct {
 	QuietMS *int64 `json:"quiet_ms,omitempty"`
 	// Members of the cluster as the server sees them, itself among them; none if it is alone.
 	Members []Member `json:"members,omitempty"`
+	// Refused counts who was refused since the server runs, if it tells.
+	Refused *Refused `json:"refused,omitempty"`
+}
+
+// Refused counts who was refused, by why.
+type Refused struct {
+	// Missing showed no password or token, Wrong a wrong one; TooMany came from an
+	// address where too much was refused before, and were not looked at.
+	Missing uint64 `json:"missing"`
+	Wrong   uint64 `json:"wrong"`
+	TooMany uint64 `json:"too_many"`
+	// Denied were let in and wanted what they may not do.
+	Denied uint64 `json:"denied"`
+	// Handshake counts refused TLS handshakes.
+	Handshake uint64 `json:"handshake"`
 }
 
 // Member is a member of a cluster as another one sees it.

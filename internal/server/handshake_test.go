@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/certs"
@@ -80,6 +81,19 @@ func TestRefusedCertificatesAreInTheAuditLog(t *testing.T) {
 	}
 	if got, want := gate.Counts(), (auth.Counts{Handshake: refused}); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	good := own.Issue("client", time.Now().Add(time.Hour))
+	c, err := ldlm.Dial(p.clients, ldlm.WithTLSFiles(own.File, good.Certificate, good.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	status, err := c.Admin().Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := status.Refusals; r == nil || *r != (ldlm.Refusals{Handshake: refused}) {
+		t.Errorf("the status says %+v were refused, want %d by TLS alone", r, refused)
 	}
 }
 
