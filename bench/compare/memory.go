@@ -15,8 +15,8 @@ const namePrefix = "invoice/"
 // one connection holds. Nothing asks the server to tidy up before.
 func (s system) lockMemory() contender {
 	return contender{name: s.name, redis: s.redis, measure: func(ctx context.Context, l *lab) (figures, error) {
-		grown, err := s.growth(ctx, l, 1, func(conns []load.Conn) error {
-			return load.Take(ctx, conns[0], namePrefix, l.sizes.Locks)
+		grown, err := s.growth(ctx, l, func(first load.Conn, _ dialer) error {
+			return load.Take(ctx, first, namePrefix, l.sizes.Locks)
 		})
 		return figures{bytesPerLock: grown / float64(l.sizes.Locks)}, err
 	}}
@@ -27,9 +27,9 @@ func (s system) lockMemory() contender {
 func (s system) connectionMemory() contender {
 	return contender{name: s.name, redis: s.redis, measure: func(ctx context.Context, l *lab) (figures, error) {
 		const kilobyte = 1000
-		grown, err := s.growth(ctx, l, l.sizes.Conns, func(conns []load.Conn) error {
-			for _, conn := range conns {
-				if err := pair(ctx, conn, "pair"); err != nil {
+		grown, err := s.growth(ctx, l, func(_ load.Conn, dial dialer) error {
+			for range l.sizes.Conns {
+				if _, err := dial(); err != nil {
 					return err
 				}
 			}
@@ -48,29 +48,34 @@ func pair(ctx context.Context, c load.Conn, name string) error {
 	return h.Release(ctx)
 }
 
-// growth starts a server, and returns by how many bytes do makes its memory grow.
-// do gets so many connections, of which the server has seen one before.
-func (s system) growth(ctx context.Context, l *lab, conns int, do func([]load.Conn) error) (grown float64, err error) {
+// dialer makes a connection that has taken a lock and given it back.
+type dialer func() (load.Conn, error)
+
+// growth starts a server, and returns by how many bytes do makes its memory grow. do
+// gets a connection that has had a lock before, and makes others as it needs them.
+func (s system) growth(ctx context.Context, l *lab, do func(first load.Conn, dial dialer) error) (grown float64, err error) {
 	server, err := s.start(ctx, l)
 	if err != nil {
 		return 0, err
 	}
 	defer server.kill()
-	all := make([]load.Conn, 0, conns)
+	var all []load.Conn
 	defer func() { err = errors.Join(err, closeAll(all)) }()
-	for range conns {
+	dial := func() (load.Conn, error) {
 		conn, err := s.dial(ctx, server.address, 1)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		all = append(all, conn)
+		return conn, pair(ctx, conn, "pair")
 	}
-	if err := pair(ctx, all[0], "pair"); err != nil {
+	first, err := dial()
+	if err != nil {
 		return 0, err
 	}
 	before, err := proc.PSS(server.pid())
 	if err == nil {
-		err = do(all)
+		err = do(first, dial)
 	}
 	if err != nil {
 		return 0, err

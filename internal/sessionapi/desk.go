@@ -12,8 +12,10 @@ import (
 // ask in one turn of the poller goes to the node together, as one entry.
 type desk struct {
 	poller *wire.Poller
-	// Owned by the poller's goroutine.
-	frame *ldlmv2.ClientFrame
+	// All that follows is owned by the poller's goroutine.
+
+	// frames are to be read into; more than one once a frame was paused.
+	frames []*ldlmv2.ClientFrame
 	// round is what waiting have asked, in commands commands that keep bytes alive, and
 	// the node was not yet; spare are batches for more.
 	round           Round
@@ -31,11 +33,30 @@ func newDesks(config *Config) []*desk {
 	}
 	var desks []*desk
 	for range config.Pollers {
-		d := &desk{frame: new(ldlmv2.ClientFrame), round: config.Node.NewRound()}
+		d := &desk{round: config.Node.NewRound()}
 		d.done, d.poller = d.submitted, wire.NewPoller(config.Spin, d.submit)
 		desks = append(desks, d)
 	}
 	return desks
+}
+
+// frame returns a frame to read into.
+func (d *desk) frame() *ldlmv2.ClientFrame {
+	n := len(d.frames) - 1
+	if n < 0 {
+		return new(ldlmv2.ClientFrame)
+	}
+	f := d.frames[n]
+	d.frames = d.frames[:n]
+	return f
+}
+
+// takeBackFrame takes a frame back that is not paused.
+func (d *desk) takeBackFrame(f *ldlmv2.ClientFrame) {
+	const kept = 4
+	if len(d.frames) < kept {
+		d.frames = append(d.frames, f)
+	}
 }
 
 // batch returns an empty batch.
@@ -157,9 +178,11 @@ func (g *guest) hasMore() bool {
 // along.
 func (g *guest) sit() {
 	c := g.conversation
-	c.frame, c.batch = g.desk.frame, g.desk.batch()
+	c.batch = g.desk.batch()
 	if c.paused {
 		c.frame, g.unread = g.unread, nil
+	} else {
+		c.frame = g.desk.frame()
 	}
 }
 
@@ -167,9 +190,8 @@ func (g *guest) rise() {
 	c := g.conversation
 	if c.paused {
 		g.unread = c.frame
-		if g.desk.frame == c.frame {
-			g.desk.frame = new(ldlmv2.ClientFrame)
-		}
+	} else {
+		g.desk.takeBackFrame(c.frame)
 	}
 	b := c.batch
 	c.frame, c.batch = nil, nil

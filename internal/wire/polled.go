@@ -299,12 +299,17 @@ func (rd *reader) fillFrom(src io.Reader) error {
 	return err
 }
 
-// giveBack gives a lent buffer back; what has not been taken is copied.
+// giveBack gives a lent buffer back; what has not been taken is copied, with room for
+// more unless a whole frame is there.
 func (rd *reader) giveBack() {
 	rest := rd.buf[rd.r:rd.w]
+	size := len(rest)
+	if n, _ := rd.ready(); n < 0 {
+		size = max(leastBuffer, 2*size)
+	}
 	rd.buf, rd.r, rd.w = nil, 0, 0
 	if len(rest) > 0 {
-		rd.buf = make([]byte, max(leastBuffer, 2*len(rest)))
+		rd.buf = make([]byte, size)
 		rd.w = copy(rd.buf, rest)
 	}
 }
