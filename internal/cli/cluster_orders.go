@@ -126,18 +126,22 @@ func newClusterTransfer(p *Process, a *clusterAsker) *cobra.Command {
 }
 
 func newClusterRemove(p *Process, a *clusterAsker) *cobra.Command {
-	var yes bool
+	var sure confirmation
 	c := &cobra.Command{
 		Use: "remove MEMBER", Short: "Make a member none any more: it has no vote, and its clients' sessions end when they could not have been kept",
 		Long: "Makes a member none any more. It has no vote, and the sessions of its clients end when they could\n" +
 			"not have been kept. What is left must still be a majority that runs. On a terminal the name\n" +
-			"has to be typed once more.",
+			"has to be typed once more; a script gives --yes.",
 		Args: oneMember,
 	}
 	o := newOrdering(p, a, c)
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask on a terminal")
+	sure.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if !yes && p.StdinIsTerminal && p.StderrIsTerminal {
+		ask, err := sure.needed(p, c)
+		if err != nil {
+			return err
+		}
+		if ask {
 			if err := p.confirm("Type the name of the member to remove it", args[0]); err != nil {
 				return err
 			}

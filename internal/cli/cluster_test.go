@@ -112,3 +112,13 @@ func TestAdmitted(t *testing.T) {
 		}
 	}
 }
+
+// Nobody is removed by a script that has not said that it means it: that is refused before
+// anybody is asked.
+func TestRemoveWithoutTerminal(t *testing.T) {
+	got := call(t, Ldlm, nil, "cluster", "remove", "b", "--member", "127.0.0.1:1")
+	const want = "ldlm cluster remove: there is no terminal to ask on; --yes says that you mean it\n"
+	if got.code != 64 || got.stdout != "" || !strings.HasPrefix(got.stderr, want) {
+		t.Errorf("got %+v, want code 64 and %q", got, want)
+	}
+}

@@ -176,6 +176,6 @@ func (f *findings) examineVersions(s *cluster.Status) {
 		f.say(verdictNote, fmt.Sprintf("members have different versions, %s: they use formats of level %d, and all of them know level %d",
 			strings.Join(versions, " and "), s.Format, oldest))
 	case s.Format < oldest:
-		f.say(verdictNote, fmt.Sprintf("members use formats of level %d, and all of them know level %d: they agree on that when all answer each other", s.Format, oldest))
+		f.say(verdictNote, fmt.Sprintf("members use formats of level %d, and all of them know level %d: that is settled within about 10 s after all have answered each other, and nothing is amiss until then", s.Format, oldest))
 	}
 }

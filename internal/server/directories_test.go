@@ -427,3 +427,36 @@ func TestEndWithoutMajority(t *testing.T) {
 		t.Error("nothing is said of the holds")
 	}
 }
+
+// A member that was removed is not taken back by being started again as it was: it has to
+// come as a new one, and is told so.
+func TestRemovedMember(t *testing.T) {
+	h := newStreet(t)
+	for name := range h.first {
+		h.start(name, nil)
+	}
+	h.begun("a", "b", "c")
+	port := asOperator(t)
+	leads := statusOf(t, port, h.runs["a"]).Leader
+	for ; leads == ""; leads = statusOf(t, port, h.runs["a"]).Leader {
+		<-time.After(20 * time.Millisecond)
+	}
+	gone := "c"
+	if leads == gone {
+		gone = "b"
+	}
+	if answer, err := port.Ask(t.Context(), "", h.first["a"], cluster.TopicRemove, []byte(gone)); err != nil || len(answer) > 0 {
+		t.Fatalf("%s, %v", answer, err)
+	}
+	h.runs[gone].end(t)
+	h.start(gone, func(m *server.Members) { m.First, m.Join = nil, h.first["a"] })
+	const refusal = "a name that was never used"
+	for limit := time.Now().Add(fuse); !h.log.has(refusal); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("it is not told why it is not taken in")
+		}
+	}
+	if i := infoOf(statusOf(t, port, h.runs["a"]), gone); i.Member != "" {
+		t.Errorf("it was taken back: %+v", i)
+	}
+}

@@ -308,7 +308,7 @@ func replaceMember(ctx context.Context, t *trial) error {
 	s.expectEnd()
 	at := pick(t.chance, t.followers(s))
 	if err := t.insist(ctx, func() error {
-		_, err := t.ldlm(ctx, at, "remove", s.member)
+		_, err := t.ldlm(ctx, at, "remove", "--yes", s.member)
 		return err
 	}); err != nil {
 		return err

@@ -40,6 +40,12 @@ func (r *Roll) Of(member string) (directory string, entry uint64) {
 	return r.journal.dir.Known[member], r.entries[member]
 }
 
+// met reports whether a member's directory is known, be it that of one that was removed.
+func (r *Roll) met(member string) bool {
+	directory, _ := r.Of(member)
+	return directory != ""
+}
+
 // Meet compares the directory that a member comes with to the one that is known, and
 // keeps it for good if it is a member that was not met before. speaks says that its journal
 // is to speak to this one. An error says why it must not be listened to.
