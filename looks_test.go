@@ -78,7 +78,10 @@ func looksStatus(t *testing.T, admin *ldlm.Admin, token uint64) {
 	if got.Uptime <= 0 {
 		t.Errorf("it has been running for %s", got.Uptime)
 	}
-	got.Uptime = 0
+	if got.Refusals == nil || *got.Refusals != (ldlm.Refusals{}) {
+		t.Errorf("refused were %+v, want nobody", got.Refusals)
+	}
+	got.Uptime, got.Refusals = 0, nil
 	want := ldlm.ServerStatus{
 		Version: "ldlmtest", Leads: true, Locks: 2, Held: 1, Contended: 2, Holds: 1, Waiters: 1,
 		Sessions: 2, Attached: 2, Token: token,
