@@ -52,7 +52,7 @@ func serve(ctx context.Context, args []string, in io.Reader, out io.Writer) erro
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func MemoryLimit() (int64, bool) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, false
 	}
-	least := int64(info.Totalram) * int64(info.Unit) //nolint:unconvert // narrower on other processors
+	least := int64(info.Totalram) * int64(info.Unit)
 	groups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return least, true // it is in none
