@@ -119,21 +119,27 @@ func TestUnansweredKeepAlivesResumeElsewhere(t *testing.T) {
 		}
 		conn.setBeats(false)
 		second := srv.resume(1)
-		if got, want := time.Since(start), 3*testBeat; got != want {
-			t.Errorf("resumed after %s, want %s: two keep-alives without an answer", got, want)
+		took, want := time.Since(start), 2*testBeat
+		if took != want {
+			t.Errorf("resumed after %s, want %s: one keep-alive without an answer", took, want)
+		}
+		// Whoever has a command to stop begins that when this is left: a third to stop
+		// it in, and a margin of a tenth.
+		if stops := testGoodFor - testGoodFor/3 - testGoodFor/10; took >= stops {
+			t.Errorf("resumed after %s, when commands are stopped already, after %s", took, stops)
 		}
 		if got := srv.dials(); !slices.Equal(got, []string{"two:3144"}) {
 			t.Errorf("dialled %v, want the other address", got)
 		}
-		if got := conn.beatsSeen(); !slices.Equal(got, []uint64{1, 2}) {
-			t.Errorf("keep-alives %v, want 1 and 2", got)
+		if got := conn.beatsSeen(); !slices.Equal(got, []uint64{1}) {
+			t.Errorf("keep-alives %v, want 1", got)
 		}
 		pass(testTTL)
 		if err := l.Err(); err != nil {
 			t.Errorf("lock after the resume: %v", err)
 		}
-		if got := second.beatsSeen(); len(got) == 0 || got[0] != 3 {
-			t.Errorf("keep-alives on the new connection %v, want them to go on with 3", got)
+		if got := second.beatsSeen(); len(got) == 0 || got[0] != 2 {
+			t.Errorf("keep-alives on the new connection %v, want them to go on with 2", got)
 		}
 	})
 }

@@ -18,8 +18,10 @@ const never = time.Duration(math.MaxInt64)
 const lookEvery = time.Second
 
 // maxUnanswered is how many keep-alives in a row may be without an answer when
-// the next one is due: then the session is resumed elsewhere.
-const maxUnanswered = 2
+// the next one is due: then the session is resumed elsewhere. A host that is gone
+// without a word is known to be gone by nothing else; and whoever must stop its work
+// before the session is over begins to when about half of its time has passed.
+const maxUnanswered = 1
 
 var errNoAnswer = errors.New("keep-alives were not answered")
 
