@@ -16,32 +16,15 @@ import (
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/journal/memory"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/logtest"
 	"github.com/ldlm-io/ldlm/internal/node"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// lines keeps what was logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// logger logs messages and attributes, without time and level INFO.
-func (l *lines) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{
+// messages logs messages and attributes, without time and level INFO.
+func messages(to *logtest.Log) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == slog.LevelKey && a.Value.String() == "INFO" {
 				return slog.Attr{}
@@ -58,7 +41,7 @@ type rig struct {
 	server *adminsock.Server
 	client *adminsock.Client
 	path   string
-	log    *lines
+	log    *logtest.Log
 	keys   byte
 }
 
@@ -74,7 +57,7 @@ func newRig(t *testing.T, wrap func(*node.Node) adminsock.Node) *rig {
 			t.Error(err)
 		}
 	})
-	r := &rig{t: t, node: n, path: filepath.Join(t.TempDir(), "s"), log: &lines{}}
+	r := &rig{t: t, node: n, path: filepath.Join(t.TempDir(), "s"), log: &logtest.Log{}}
 	socket, err := adminsock.Listen(r.path)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +66,7 @@ func newRig(t *testing.T, wrap func(*node.Node) adminsock.Node) *rig {
 	if wrap != nil {
 		front = wrap(n)
 	}
-	r.server = adminsock.Start(adminsock.Config{Socket: socket, Node: front, Logger: r.log.logger()})
+	r.server = adminsock.Start(adminsock.Config{Socket: socket, Node: front, Logger: messages(r.log)})
 	t.Cleanup(r.server.Close)
 	r.client = adminsock.NewClient(r.path)
 	return r

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ldlm-io/ldlm/internal/adminsock"
 	"github.com/ldlm-io/ldlm/internal/audit"
+	"github.com/ldlm-io/ldlm/internal/logtest"
 )
 
 // operator keeps what it was asked for, and refuses one level.
@@ -38,13 +39,13 @@ func TestOperator(t *testing.T) {
 		}
 	}
 
-	o, log := &operator{}, &lines{}
+	o, log := &operator{}, &logtest.Log{}
 	path := filepath.Join(t.TempDir(), "s")
 	socket, err := adminsock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := adminsock.Start(adminsock.Config{Socket: socket, Node: r.node, Logger: log.logger(), Operator: o})
+	s := adminsock.Start(adminsock.Config{Socket: socket, Node: r.node, Logger: messages(log), Operator: o})
 	t.Cleanup(s.Close)
 	client := adminsock.NewClient(path)
 	if err := client.SetLogLevel(t.Context(), "debug"); err != nil {

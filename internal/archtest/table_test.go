@@ -232,6 +232,11 @@ var table = []row{
 		why:    "who did what against whose will, as lines; whoever carries it out knows it and says so",
 	},
 	{
+		pkg:     "internal/logtest",
+		testing: true,
+		why:     "what is logged, for tests to look at",
+	},
+	{
 		pkg: "internal/spool",
 		why: "lines on their way to whoever reads them, or does not; it does not know what they say",
 	},

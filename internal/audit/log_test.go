@@ -16,27 +16,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/ldlm-io/ldlm/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// buffer is a writer for several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -160,7 +144,7 @@ func (*fullDisk) Close() error  { return nil }
 
 func TestFullDiskIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &buffer{}
+		log := &logtest.Log{}
 		d := &fullDisk{full: true}
 		l := start(d, slog.New(slog.NewTextHandler(log, nil)))
 		for range 10 {
@@ -223,7 +207,7 @@ func TestStuckDisk(t *testing.T) {
 // nothing follows.
 func TestRefusalsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := &buffer{}
+		out := &logtest.Log{}
 		l, err := Open(ToStderr, out, discard())
 		if err != nil {
 			t.Fatal(err)

@@ -3,14 +3,11 @@ package certs_test
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,35 +16,18 @@ import (
 
 	"github.com/ldlm-io/ldlm/internal/certs"
 	"github.com/ldlm-io/ldlm/internal/certs/certstest"
+	"github.com/ldlm-io/ldlm/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const year = 365 * 24 * time.Hour
 
-// logged is a log that is read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // open opens certificates, and returns their log.
-func open(t *testing.T, f certs.Files) (*certs.Certificates, *logged) {
+func open(t *testing.T, f certs.Files) (*certs.Certificates, *logtest.Log) {
 	t.Helper()
-	var log logged
-	c, err := certs.Open(f, slog.New(slog.NewJSONHandler(&log, nil)))
+	var log logtest.Log
+	c, err := certs.Open(f, log.JSON(slog.LevelInfo))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,18 +348,11 @@ func TestExpiredAuthority(t *testing.T) {
 }
 
 // told counts warnings.
-func told(t *testing.T, log *logged, part string) int {
+func told(t *testing.T, log *logtest.Log, part string) int {
 	t.Helper()
 	n := 0
-	for line := range strings.Lines(log.String()) {
-		var l struct {
-			Level string `json:"level"`
-			Msg   string `json:"msg"`
-		}
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			t.Fatal(fmt.Errorf("%s: %w", line, err))
-		}
-		if l.Level == "WARN" && strings.Contains(l.Msg, part) {
+	for _, line := range log.Lines(t) {
+		if line["level"] == "WARN" && strings.Contains(line["msg"].(string), part) {
 			n++
 		}
 	}

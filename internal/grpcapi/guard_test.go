@@ -74,7 +74,7 @@ func guardedCalls(conn *grpc.ClientConn) map[string]func(ctx context.Context) er
 
 // TestPassword: unary calls and streams, of both protocols and of reflection.
 func TestPassword(t *testing.T) {
-	log := &diary{}
+	log := &diary{t: t}
 	h := open(t, log.at, password("old", "new"))
 	calls := guardedCalls(h.dial())
 	for what, call := range calls {

@@ -1,11 +1,8 @@
 package grpcapi_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -13,6 +10,7 @@ import (
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
+	"github.com/ldlm-io/ldlm/internal/logtest"
 	"github.com/ldlm-io/ldlm/internal/node"
 )
 
@@ -20,31 +18,20 @@ var forceRaw = grpc.ForceCodecV2(rawCodec{})
 
 // diary keeps what is logged, as it would be on stderr.
 type diary struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *diary) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
+	logtest.Log
+	t *testing.T
 }
 
 // at makes a server log here, DEBUG too.
 func (j *diary) at(_ *node.Config, c *grpcapi.Config) {
-	c.Logger = slog.New(slog.NewJSONHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Logger = j.JSON(slog.LevelDebug)
 }
 
 // lines returns the lines of a level with a message; of all, where both are empty.
 func (j *diary) lines(level, msg string) []map[string]any {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.t.Helper()
 	var found []map[string]any
-	for text := range strings.Lines(j.text.String()) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			panic(err)
-		}
+	for _, line := range j.Lines(j.t) {
 		if level == "" || line["level"] == level && line["msg"] == msg {
 			found = append(found, line)
 		}
@@ -54,7 +41,7 @@ func (j *diary) lines(level, msg string) []map[string]any {
 
 func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &diary{}
+		log := &diary{t: t}
 		h := open(t, log.at)
 		c := h.client()
 		key := c.takeFor("l", 30)
@@ -99,7 +86,7 @@ func TestLog(t *testing.T) {
 				}
 			}
 		}
-		if strings.Contains(log.text.String(), key) {
+		if strings.Contains(log.String(), key) {
 			t.Error("the log has a whole key")
 		}
 	})

@@ -19,7 +19,7 @@ import (
 func TestStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 3
-		log := &diary{}
+		log := &diary{t: t}
 		h := open(t, password("secret"), log.at, func(_ *node.Config, c *grpcapi.Config) { c.MaxStrangers = most })
 		v1 := h.client()
 		call := func() {

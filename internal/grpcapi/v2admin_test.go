@@ -168,7 +168,7 @@ func TestGet(t *testing.T) {
 }
 
 func TestForceReleaseKillResize(t *testing.T) {
-	log := &diary{}
+	log := &diary{t: t}
 	h := open(t, log.at)
 	n, admin := h.session(10*time.Second), h.native()
 	a, b := n.take(&ldlmv2.Acquire{Name: "a"}), n.take(&ldlmv2.Acquire{Name: "b"})

@@ -49,7 +49,7 @@ func (n *native) save() ([]byte, error) {
 }
 
 func TestSaveSnapshot(t *testing.T) {
-	log := &diary{}
+	log := &diary{t: t}
 	k := &kept{snapshot: bytes.Repeat([]byte("snapshot"), 100_000)}
 	h := open(t, log.at, func(_ *node.Config, c *grpcapi.Config) { c.Directory = k })
 	n := h.native()

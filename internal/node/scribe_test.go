@@ -2,46 +2,32 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/logtest"
 )
 
 // diary keeps what is logged.
 type diary struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (d *diary) Write(b []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.text.Write(b)
+	logtest.Log
+	read int // so many lines
 }
 
 // lines returns what was logged since the last call, as message and attributes.
 func (d *diary) lines(t *testing.T) []map[string]any {
 	t.Helper()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var all []map[string]any
-	for text := range strings.Lines(d.text.String()) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatal(err)
-		}
+	all := d.Lines(t)[d.read:]
+	d.read += len(all)
+	for _, line := range all {
 		delete(line, "time")
 		delete(line, "level")
-		all = append(all, line)
 	}
-	d.text.Reset()
 	return all
 }
 
@@ -61,14 +47,10 @@ func (d *diary) messages(t *testing.T) string {
 	return strings.Join(all, "\n")
 }
 
-func (d *diary) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(d, &slog.HandlerOptions{Level: level}))
-}
-
 func TestScribe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diary{}
-		h := openHouse(t, Config{Logger: log.logger(slog.LevelInfo)})
+		h := openHouse(t, Config{Logger: log.JSON(slog.LevelInfo)})
 		want := func(what, text string) {
 			t.Helper()
 			synctest.Wait()
@@ -124,7 +106,7 @@ func TestScribe(t *testing.T) {
 func TestScribeKeepsSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diary{}
-		h := openHouse(t, Config{Logger: log.logger(slog.LevelInfo)})
+		h := openHouse(t, Config{Logger: log.JSON(slog.LevelInfo)})
 		l := h.link(1)
 		a := ask(l, 0, 1, "a")
 		a.Lease = lock.Second
@@ -146,12 +128,12 @@ func TestScribeKeepsSecrets(t *testing.T) {
 // ends than is kept, that is said.
 func TestScribeIsBounded(t *testing.T) {
 	log := &diary{}
-	s := newScribe(log.logger(slog.LevelWarn))
+	s := newScribe(log.JSON(slog.LevelWarn))
 	expired := []lock.Event{{Type: lock.HoldAcquired}, {Type: lock.HoldExpired, Reason: lock.Expired, Name: "a"}}
 	if s.take(context.Background(), expired); len(s.notes) != 0 {
 		t.Error("something is noted that is not logged")
 	}
-	s.log = log.logger(slog.LevelInfo)
+	s.log = log.JSON(slog.LevelInfo)
 	for range maxNotes + 3 {
 		s.take(context.Background(), expired)
 	}
@@ -170,7 +152,7 @@ func TestScribeIsBounded(t *testing.T) {
 func TestScribeLogsOwnEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diary{}
-		h := openHouse(t, Config{Logger: log.logger(slog.LevelInfo)})
+		h := openHouse(t, Config{Logger: log.JSON(slog.LevelInfo)})
 		l := h.link(1)
 		o := h.acquire(l, 0, "a")
 		b := newBatch(&lock.ForceRelease{Name: "a", Token: o.Token})
@@ -191,7 +173,7 @@ func TestScribeLogsOwnEntries(t *testing.T) {
 func TestCollectionIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &diary{}
-		h := openHouse(t, Config{Logger: log.logger(slog.LevelInfo), CollectEvery: time.Minute, CollectIdle: time.Second})
+		h := openHouse(t, Config{Logger: log.JSON(slog.LevelInfo), CollectEvery: time.Minute, CollectIdle: time.Second})
 		h.leaveIdle(h.link(1), 1500, "idle")
 		elapse(3 * time.Minute)
 		found := 0
@@ -212,7 +194,7 @@ func TestCollectionIsLogged(t *testing.T) {
 // What an entry that grants and releases pays for the scribe, who has nothing to
 // write then.
 func BenchmarkScribeTakesNothing(b *testing.B) {
-	s := newScribe((&diary{}).logger(slog.LevelInfo))
+	s := newScribe((&diary{}).JSON(slog.LevelInfo))
 	events := []lock.Event{{Type: lock.HoldReleased, Reason: lock.Released}, {Type: lock.HoldAcquired}}
 	for b.Loop() {
 		s.take(b.Context(), events)

@@ -16,6 +16,7 @@ import (
 	"github.com/ldlm-io/ldlm"
 	"github.com/ldlm-io/ldlm/internal/cluster"
 	"github.com/ldlm-io/ldlm/internal/journal/raftlog"
+	"github.com/ldlm-io/ldlm/internal/logtest"
 	"github.com/ldlm-io/ldlm/internal/server"
 )
 
@@ -26,29 +27,14 @@ type street struct {
 	first map[string]string
 	doors map[string]*door
 	runs  map[string]*member
-	log   diary
+	log   logtest.Log
 	// clients are the doors for clients, by name. A member without one has a new address
 	// whenever it starts.
 	clients map[string]*door
 }
 
-// diary keeps what is logged.
-type diary struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (d *diary) Write(b []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.text.Write(b)
-}
-
-func (d *diary) has(text string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Contains(d.text.String(), text)
-}
+// logged reports whether there is a text in the log of any member.
+func (h *street) logged(text string) bool { return strings.Contains(h.log.String(), text) }
 
 // door keeps an address for a member, also while the member is away: then who comes is sent away.
 type door struct {
@@ -329,7 +315,7 @@ func TestAllMeetFirst(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, answer, err)
 		}
 	}
-	for limit := time.Now().Add(fuse); !h.log.has("member=a waits_for=c") || !h.log.has("member=b waits_for=c"); <-time.After(10 * time.Millisecond) {
+	for limit := time.Now().Add(fuse); !h.logged("member=a waits_for=c") || !h.logged("member=b waits_for=c"); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("they do not say whom they wait for")
 		}
@@ -379,7 +365,7 @@ func TestMovedMember(t *testing.T) {
 	h.begun("a", "b", "c")
 	h.runs["a"].end(t)
 	const warning = "The other members know this one under another address"
-	if h.log.has(warning) {
+	if h.logged(warning) {
 		t.Error("warned of an address that is right")
 	}
 	l := &door{Listener: listen(t)}
@@ -389,7 +375,7 @@ func TestMovedMember(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	moved := func(m *server.Members) { m.Listener, m.Advertise = l.enter(), l.Addr().String() }
 	h.start("a", moved)
-	if !h.log.has(warning) || !h.log.has("once with cluster_join") {
+	if !h.logged(warning) || !h.logged("once with cluster_join") {
 		t.Error("not warned")
 	}
 	h.runs["a"].end(t)
@@ -423,7 +409,7 @@ func TestEndWithoutMajority(t *testing.T) {
 	h.runs["a"].end(t)
 	h.runs["b"].end(t)
 	h.runs["c"].end(t)
-	if !h.log.has("no majority of the members has taken them over") {
+	if !h.logged("no majority of the members has taken them over") {
 		t.Error("nothing is said of the holds")
 	}
 }
@@ -451,7 +437,7 @@ func TestRemovedMember(t *testing.T) {
 	h.runs[gone].end(t)
 	h.start(gone, func(m *server.Members) { m.First, m.Join = nil, h.first["a"] })
 	const refusal = "a name that was never used"
-	for limit := time.Now().Add(fuse); !h.log.has(refusal); <-time.After(10 * time.Millisecond) {
+	for limit := time.Now().Add(fuse); !h.logged(refusal); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("it is not told why it is not taken in")
 		}

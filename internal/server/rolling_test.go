@@ -263,7 +263,7 @@ func (h *street) renewV1(at, name, key string) {
 		r, err = v1.Renew(h.t.Context(), renew)
 	}
 	// On a machine that has far too much to do there may be no majority for so long.
-	if gone := h.log.has("Holds of clients of the first protocol may end"); !gone && (err != nil || !r.GetLocked()) {
+	if gone := h.logged("Holds of clients of the first protocol may end"); !gone && (err != nil || !r.GetLocked()) {
 		h.t.Errorf("%s, renewed at %s: %v, %v", name, at, r, err)
 	}
 }
