@@ -181,9 +181,13 @@ func refusalsOf(r *ldlmv2.Refusals) *Refusals {
 	if r == nil {
 		return nil
 	}
-	return &Refusals{
+	to := &Refusals{
 		Missing: r.GetMissing(), Wrong: r.GetWrong(), TooMany: r.GetTooMany(), Denied: r.GetDenied(), Handshake: r.GetHandshake(),
 	}
+	if limits := r.GetLimits(); len(limits) > 0 {
+		to.Limits = &LimitRefusals{ByField: limits}
+	}
+	return to
 }
 
 // clusterOf returns nil if there are no members.

@@ -264,6 +264,14 @@ type Refusals struct {
 	// Handshake counts TLS handshakes that the server did not complete: for the client's
 	// certificate, for lack of one, or for having no version or cipher in common.
 	Handshake uint64
+	// Limits counts who wanted more than they may have; nil if nobody did.
+	Limits *LimitRefusals
+}
+
+// LimitRefusals counts who wanted more of a server than they may have.
+type LimitRefusals struct {
+	// ByField are the counts, by the limits' names, which [Error] has as Field.
+	ByField map[string]uint64
 }
 
 // Cluster is how one of its members sees it.

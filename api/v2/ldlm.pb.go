@@ -5056,7 +5056,10 @@ type Refusals struct {
 	Denied uint64 `protobuf:"varint,4,opt,name=denied,proto3" json:"denied,omitempty"`
 	// The server did not complete a TLS handshake: for the client's certificate, for lack
 	// of one, or for having no version or cipher in common.
-	Handshake     uint64 `protobuf:"varint,5,opt,name=handshake,proto3" json:"handshake,omitempty"`
+	Handshake uint64 `protobuf:"varint,5,opt,name=handshake,proto3" json:"handshake,omitempty"`
+	// Whoever was let in wanted more than it may have, of what: the names of limits that
+	// Status.field has, "connections" and "connections_of_principal" among them.
+	Limits        map[string]uint64 `protobuf:"bytes,6,rep,name=limits,proto3" json:"limits,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5124,6 +5127,13 @@ func (x *Refusals) GetHandshake() uint64 {
 		return x.Handshake
 	}
 	return 0
+}
+
+func (x *Refusals) GetLimits() map[string]uint64 {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
 }
 
 // ServerMember is a member of a cluster as another one sees it.
@@ -6422,13 +6432,17 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\rquiet_left_us\x18\x0f \x01(\x03R\vquietLeftUs\x12=\n" +
 	"\x0edata_directory\x18\x10 \x01(\v2\x16.ldlm.v2.DataDirectoryR\rdataDirectory\x12/\n" +
 	"\amembers\x18\x11 \x03(\v2\x15.ldlm.v2.ServerMemberR\amembers\x12-\n" +
-	"\brefusals\x18\x12 \x01(\v2\x11.ldlm.v2.RefusalsR\brefusals\"\x8b\x01\n" +
+	"\brefusals\x18\x12 \x01(\v2\x11.ldlm.v2.RefusalsR\brefusals\"\xfd\x01\n" +
 	"\bRefusals\x12\x18\n" +
 	"\amissing\x18\x01 \x01(\x04R\amissing\x12\x14\n" +
 	"\x05wrong\x18\x02 \x01(\x04R\x05wrong\x12\x19\n" +
 	"\btoo_many\x18\x03 \x01(\x04R\atooMany\x12\x16\n" +
 	"\x06denied\x18\x04 \x01(\x04R\x06denied\x12\x1c\n" +
-	"\thandshake\x18\x05 \x01(\x04R\thandshake\"\xfe\x01\n" +
+	"\thandshake\x18\x05 \x01(\x04R\thandshake\x125\n" +
+	"\x06limits\x18\x06 \x03(\v2\x1d.ldlm.v2.Refusals.LimitsEntryR\x06limits\x1a9\n" +
+	"\vLimitsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xfe\x01\n" +
 	"\fServerMember\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -6627,7 +6641,7 @@ func file_v2_ldlm_proto_rawDescGZIP() []byte {
 }
 
 var file_v2_ldlm_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
+var file_v2_ldlm_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_v2_ldlm_proto_goTypes = []any{
 	(Code)(0),                    // 0: ldlm.v2.Code
 	(Ending)(0),                  // 1: ldlm.v2.Ending
@@ -6713,6 +6727,7 @@ var file_v2_ldlm_proto_goTypes = []any{
 	nil,                          // 81: ldlm.v2.Holder.LabelsEntry
 	nil,                          // 82: ldlm.v2.ClientInfo.LabelsEntry
 	nil,                          // 83: ldlm.v2.Note.LabelsEntry
+	nil,                          // 84: ldlm.v2.Refusals.LimitsEntry
 }
 var file_v2_ldlm_proto_depIdxs = []int32{
 	0,   // 0: ldlm.v2.Status.code:type_name -> ldlm.v2.Code
@@ -6790,55 +6805,56 @@ var file_v2_ldlm_proto_depIdxs = []int32{
 	69,  // 72: ldlm.v2.ServerStatusResponse.data_directory:type_name -> ldlm.v2.DataDirectory
 	68,  // 73: ldlm.v2.ServerStatusResponse.members:type_name -> ldlm.v2.ServerMember
 	67,  // 74: ldlm.v2.ServerStatusResponse.refusals:type_name -> ldlm.v2.Refusals
-	8,   // 75: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
-	74,  // 76: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
-	7,   // 77: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
-	12,  // 78: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
-	3,   // 79: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
-	2,   // 80: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
-	13,  // 81: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
-	36,  // 82: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
-	38,  // 83: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
-	40,  // 84: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
-	42,  // 85: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
-	44,  // 86: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
-	46,  // 87: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
-	48,  // 88: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
-	50,  // 89: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
-	52,  // 90: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
-	54,  // 91: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
-	58,  // 92: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
-	61,  // 93: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
-	65,  // 94: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
-	72,  // 95: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
-	75,  // 96: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
-	77,  // 97: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
-	79,  // 98: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
-	70,  // 99: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
-	14,  // 100: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
-	37,  // 101: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
-	39,  // 102: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
-	41,  // 103: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
-	43,  // 104: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
-	45,  // 105: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
-	47,  // 106: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
-	49,  // 107: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
-	51,  // 108: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
-	53,  // 109: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
-	55,  // 110: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
-	59,  // 111: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
-	62,  // 112: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
-	66,  // 113: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
-	73,  // 114: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
-	76,  // 115: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
-	78,  // 116: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
-	80,  // 117: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
-	71,  // 118: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
-	100, // [100:119] is the sub-list for method output_type
-	81,  // [81:100] is the sub-list for method input_type
-	81,  // [81:81] is the sub-list for extension type_name
-	81,  // [81:81] is the sub-list for extension extendee
-	0,   // [0:81] is the sub-list for field type_name
+	84,  // 75: ldlm.v2.Refusals.limits:type_name -> ldlm.v2.Refusals.LimitsEntry
+	8,   // 76: ldlm.v2.DataDirectory.room:type_name -> ldlm.v2.DataDirectory.Room
+	74,  // 77: ldlm.v2.WatchResponse.events:type_name -> ldlm.v2.Event
+	7,   // 78: ldlm.v2.Event.type:type_name -> ldlm.v2.EventType
+	12,  // 79: ldlm.v2.Event.client:type_name -> ldlm.v2.ClientInfo
+	3,   // 80: ldlm.v2.Event.reason:type_name -> ldlm.v2.EndReason
+	2,   // 81: ldlm.v2.Event.mode:type_name -> ldlm.v2.Mode
+	13,  // 82: ldlm.v2.LDLM.Session:input_type -> ldlm.v2.ClientFrame
+	36,  // 83: ldlm.v2.LDLM.OpenSession:input_type -> ldlm.v2.OpenSessionRequest
+	38,  // 84: ldlm.v2.LDLM.KeepAlive:input_type -> ldlm.v2.KeepAliveRequest
+	40,  // 85: ldlm.v2.LDLM.CloseSession:input_type -> ldlm.v2.CloseSessionRequest
+	42,  // 86: ldlm.v2.LDLM.Acquire:input_type -> ldlm.v2.AcquireRequest
+	44,  // 87: ldlm.v2.LDLM.Release:input_type -> ldlm.v2.ReleaseRequest
+	46,  // 88: ldlm.v2.LDLM.Renew:input_type -> ldlm.v2.RenewRequest
+	48,  // 89: ldlm.v2.LDLM.Downgrade:input_type -> ldlm.v2.DowngradeRequest
+	50,  // 90: ldlm.v2.LDLM.SetValue:input_type -> ldlm.v2.SetValueRequest
+	52,  // 91: ldlm.v2.LDLM.List:input_type -> ldlm.v2.ListRequest
+	54,  // 92: ldlm.v2.LDLM.Get:input_type -> ldlm.v2.GetRequest
+	58,  // 93: ldlm.v2.LDLM.ListSessions:input_type -> ldlm.v2.ListSessionsRequest
+	61,  // 94: ldlm.v2.LDLM.GetSession:input_type -> ldlm.v2.GetSessionRequest
+	65,  // 95: ldlm.v2.LDLM.ServerStatus:input_type -> ldlm.v2.ServerStatusRequest
+	72,  // 96: ldlm.v2.LDLM.Watch:input_type -> ldlm.v2.WatchRequest
+	75,  // 97: ldlm.v2.LDLM.ForceRelease:input_type -> ldlm.v2.ForceReleaseRequest
+	77,  // 98: ldlm.v2.LDLM.KillSession:input_type -> ldlm.v2.KillSessionRequest
+	79,  // 99: ldlm.v2.LDLM.Resize:input_type -> ldlm.v2.ResizeRequest
+	70,  // 100: ldlm.v2.LDLM.SaveSnapshot:input_type -> ldlm.v2.SaveSnapshotRequest
+	14,  // 101: ldlm.v2.LDLM.Session:output_type -> ldlm.v2.ServerFrame
+	37,  // 102: ldlm.v2.LDLM.OpenSession:output_type -> ldlm.v2.OpenSessionResponse
+	39,  // 103: ldlm.v2.LDLM.KeepAlive:output_type -> ldlm.v2.KeepAliveResponse
+	41,  // 104: ldlm.v2.LDLM.CloseSession:output_type -> ldlm.v2.CloseSessionResponse
+	43,  // 105: ldlm.v2.LDLM.Acquire:output_type -> ldlm.v2.AcquireResponse
+	45,  // 106: ldlm.v2.LDLM.Release:output_type -> ldlm.v2.ReleaseResponse
+	47,  // 107: ldlm.v2.LDLM.Renew:output_type -> ldlm.v2.RenewResponse
+	49,  // 108: ldlm.v2.LDLM.Downgrade:output_type -> ldlm.v2.DowngradeResponse
+	51,  // 109: ldlm.v2.LDLM.SetValue:output_type -> ldlm.v2.SetValueResponse
+	53,  // 110: ldlm.v2.LDLM.List:output_type -> ldlm.v2.ListResponse
+	55,  // 111: ldlm.v2.LDLM.Get:output_type -> ldlm.v2.GetResponse
+	59,  // 112: ldlm.v2.LDLM.ListSessions:output_type -> ldlm.v2.ListSessionsResponse
+	62,  // 113: ldlm.v2.LDLM.GetSession:output_type -> ldlm.v2.GetSessionResponse
+	66,  // 114: ldlm.v2.LDLM.ServerStatus:output_type -> ldlm.v2.ServerStatusResponse
+	73,  // 115: ldlm.v2.LDLM.Watch:output_type -> ldlm.v2.WatchResponse
+	76,  // 116: ldlm.v2.LDLM.ForceRelease:output_type -> ldlm.v2.ForceReleaseResponse
+	78,  // 117: ldlm.v2.LDLM.KillSession:output_type -> ldlm.v2.KillSessionResponse
+	80,  // 118: ldlm.v2.LDLM.Resize:output_type -> ldlm.v2.ResizeResponse
+	71,  // 119: ldlm.v2.LDLM.SaveSnapshot:output_type -> ldlm.v2.SaveSnapshotResponse
+	101, // [101:120] is the sub-list for method output_type
+	82,  // [82:101] is the sub-list for method input_type
+	82,  // [82:82] is the sub-list for extension type_name
+	82,  // [82:82] is the sub-list for extension extendee
+	0,   // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_v2_ldlm_proto_init() }
@@ -6853,7 +6869,7 @@ func file_v2_ldlm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v2_ldlm_proto_rawDesc), len(file_v2_ldlm_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   75,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -15,10 +15,6 @@ import (
 const (
 	// maxQueued is how many entries wait for a slow disk; more are lost, and counted.
 	maxQueued = 4096
-	// maxRefusals are written down of those within refusalWindow: somebody who
-	// tries passwords is not to fill the disk.
-	maxRefusals   = 20
-	refusalWindow = time.Second
 	// complainEvery is how often the log of the server says that entries are lost.
 	complainEvery = time.Minute
 )
@@ -41,7 +37,10 @@ type Log struct {
 	writer  sync.WaitGroup
 	lost    atomic.Int64 // entries that found no room, not yet told
 
-	refusals refusals
+	// refusals bounds how many refusals are written down: somebody who tries passwords
+	// is not to fill the disk.
+	refusals Bound
+	more     chan struct{} // told when one is suppressed; room for one
 
 	// Owned by the writing goroutine.
 	sink       sink
@@ -82,9 +81,8 @@ func Open(to string, stderr io.Writer, log *slog.Logger) (*Log, error) {
 func start(s sink, log *slog.Logger) *Log {
 	l := &Log{
 		log: log, sink: s, entries: make(chan Entry, maxQueued),
-		reopen: make(chan struct{}, 1), closing: make(chan struct{}),
+		reopen: make(chan struct{}, 1), closing: make(chan struct{}), more: make(chan struct{}, 1),
 	}
-	l.refusals.more = make(chan struct{}, 1)
 	l.writer.Go(l.run)
 	return l
 }
@@ -125,9 +123,15 @@ func (l *Log) refuse(e Entry) {
 	if l == nil {
 		return
 	}
-	suppressed, ok := l.refusals.admit(time.Now())
-	if e.Suppressed = suppressed; ok {
+	suppressed, ok := l.refusals.Admit("")
+	if ok {
+		e.Suppressed = suppressed
 		l.Add(e)
+		return
+	}
+	select {
+	case l.more <- struct{}{}:
+	default:
 	}
 }
 
@@ -165,7 +169,7 @@ func (l *Log) Close(ctx context.Context) error {
 
 // run is the writing goroutine.
 func (l *Log) run() {
-	window := time.NewTimer(refusalWindow)
+	window := time.NewTimer(lineWindow)
 	defer window.Stop()
 	for {
 		select {
@@ -176,8 +180,8 @@ func (l *Log) run() {
 			if err := l.sink.reopen(); err != nil {
 				l.log.Error("The audit log cannot be opened again; entries go where they went", "error", err)
 			}
-		case <-l.refusals.more:
-			window.Reset(refusalWindow)
+		case <-l.more:
+			window.Reset(lineWindow)
 		case <-window.C:
 			l.writeSuppressed()
 		case <-l.closing:
@@ -201,7 +205,7 @@ func (l *Log) writeQueued() {
 
 // writeSuppressed accounts for refusals that nobody spoke of.
 func (l *Log) writeSuppressed() {
-	if n := l.refusals.take(); n > 0 {
+	if n := l.refusals.Take(); n > 0 {
 		l.write(&Entry{Time: time.Now().UTC(), Action: Refused, Suppressed: n, Reason: "there were too many at once"})
 	}
 }
@@ -224,42 +228,4 @@ func (l *Log) write(e *Entry) {
 	}
 	l.log.Error("Entries of the audit log are lost; the server goes on", "entries", l.unwritten, "error", err)
 	l.unwritten, l.complained = 0, time.Now()
-}
-
-// refusals bounds how many refusals are written down.
-type refusals struct {
-	more chan struct{} // told when one is suppressed; room for one
-
-	mu         sync.Mutex // guards what follows; held for a few assignments
-	began      time.Time  // of the window
-	count      int        // in it
-	suppressed int        // not yet told
-}
-
-// admit says whether a refusal is written down, and how many before it were not.
-func (r *refusals) admit(now time.Time) (suppressed int, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now.Sub(r.began) >= refusalWindow {
-		r.began, r.count = now, 0
-	}
-	if r.count++; r.count > maxRefusals {
-		r.suppressed++
-		select {
-		case r.more <- struct{}{}:
-		default:
-		}
-		return 0, false
-	}
-	suppressed, r.suppressed = r.suppressed, 0
-	return suppressed, true
-}
-
-// take returns how many were suppressed and not told.
-func (r *refusals) take() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := r.suppressed
-	r.suppressed = 0
-	return n
 }

@@ -215,12 +215,12 @@ func TestRefusalsAreBounded(t *testing.T) {
 		for range 1000 {
 			l.Refuse(Actor{Via: "grpc"}, "wrong password")
 		}
-		<-time.After(2 * refusalWindow)
+		<-time.After(2 * lineWindow)
 		got := entries(t, out.String())
-		if len(got) != maxRefusals+1 || got[maxRefusals].Suppressed != 1000-maxRefusals {
+		if len(got) != maxLines+1 || got[maxLines].Suppressed != 1000-maxLines {
 			t.Errorf("%d entries, the last %+v", len(got), got[len(got)-1])
 		}
-		for range maxRefusals + 5 {
+		for range maxLines + 5 {
 			l.Refuse(Actor{Via: "grpc"}, "wrong password")
 		}
 		if err := l.Close(t.Context()); err != nil {

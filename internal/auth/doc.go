@@ -3,7 +3,8 @@
 // A [Gate] is asked by every protocol, for each call, request or hello, with what
 // the [Visitor] has shown: a token, a password, or a certificate that TLS has
 // verified. It hands out a [Pass], or refuses. Refusals are counted, written down,
-// and slowed down for the address that they come from.
+// and slowed down for the address that they come from. Whoever serves those who were let
+// in tells it of limits that they reach, which are counted and written down, too.
 //
 // A pass leads to a [Principal]: a name, a [Role], the names of locks that it may
 // use, and its [Limits]. It always shows the principal as it is now, so that a

@@ -42,7 +42,9 @@ type Gate struct {
 
 	register atomic.Pointer[register]
 	refusals [countedReasons]atomic.Uint64
-	told     told
+	// told and limitsTold bound the lines of the log about refusals, and about limits.
+	told, limitsTold audit.Bound
+	limits           limitsReached
 	// connections and connectionsEach are limits of places.
 	connections, connectionsEach int
 	places                       places

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"time"
 
 	"github.com/ldlm-io/ldlm/internal/audit"
 )
@@ -26,7 +25,7 @@ func (g *Gate) RefuseHandshake(remote string, err error) {
 	g.refusals[Handshake].Add(1)
 	why := handshakeText(err)
 	g.audit.Refuse(audit.Actor{Via: "tls", Remote: remote}, why)
-	if suppressed, ok := g.told.admit(time.Now()); ok {
+	if suppressed, ok := g.told.Admit(""); ok {
 		g.log.Warn("The TLS handshake of a client was refused", withSuppressed(suppressed, "client_addr", remote, "err", why)...)
 	}
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"fmt"
 	"sync"
-	"time"
 )
 
 // CrowdedError says that there are as many connections as there may be.
@@ -36,18 +35,16 @@ type places struct {
 
 // Enter counts a connection in over which somebody was let in; whoever serves it calls
 // leave, once, when it is over. The error is a [*CrowdedError]. Those who are not
-// known by a name are bounded together with all others alone.
-func (g *Gate) Enter(p *Pass) (leave func(), err error) {
+// known by a name are bounded together with all others alone. How the connection came and
+// from where is for the log.
+func (g *Gate) Enter(p *Pass, via, remote string) (leave func(), err error) {
 	who := p.Principal()
 	name, each := who.Name, who.Limits.Connections
 	if each == 0 {
 		each = g.connectionsEach
 	}
 	if crowded := g.places.add(name, g.connections, each); crowded != nil {
-		if suppressed, ok := g.told.admit(time.Now()); ok {
-			g.log.Warn("A connection is beyond a limit, and was refused", withSuppressed(suppressed,
-				"field", crowded.Field, "limit", crowded.Limit, "principal", name)...)
-		}
+		g.Exceed(&Excess{Pass: p, Via: via, Remote: remote, Field: crowded.Field, Limit: int64(crowded.Limit)})
 		return nil, crowded
 	}
 	return func() { g.places.remove(name) }, nil

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/ldlm-io/ldlm/internal/audit"
 )
@@ -71,7 +69,7 @@ func (g *Gate) refuse(v *Visitor, why Reason) error {
 	if why == Missing {
 		return &RefusedError{why} // which is no attack
 	}
-	if suppressed, ok := g.told.admit(time.Now()); ok {
+	if suppressed, ok := g.told.Admit(""); ok {
 		msg := "Invalid password from client"
 		if why == TooMany {
 			msg = "Too many wrong passwords from an address; its client was sent away"
@@ -112,7 +110,7 @@ func (g *Gate) Deny(d *Deed) *DeniedError {
 	p := d.Pass.Principal()
 	e := &DeniedError{d.text(p)}
 	g.audit.Deny(audit.Actor{Name: p.Name, Via: d.Via, Remote: d.Remote}, d.Lock, e.text)
-	if suppressed, ok := g.told.admit(time.Now()); ok {
+	if suppressed, ok := g.told.Admit(""); ok {
 		g.log.Warn("A client wanted what it may not do", withSuppressed(suppressed,
 			"principal", p.Name, "role", p.Role.String(), "what", d.What, "client_addr", d.Remote, "transport", d.Via)...)
 	}
@@ -145,35 +143,6 @@ func quotedList(words []string) string {
 		all = append(all, strconv.Quote(w))
 	}
 	return strings.Join(all, ", ")
-}
-
-// Lines of the log about refusals: so many in so much time, the others are counted.
-const (
-	maxTold    = 20
-	toldWindow = time.Second
-)
-
-// told bounds how much is logged.
-type told struct {
-	mu         sync.Mutex // guards what follows; held for a few assignments
-	began      time.Time
-	count      int
-	suppressed int
-}
-
-// admit says whether a line is logged, and how many before it were not.
-func (t *told) admit(now time.Time) (suppressed int, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now.Sub(t.began) >= toldWindow {
-		t.began, t.count = now, 0
-	}
-	if t.count++; t.count > maxTold {
-		t.suppressed++
-		return 0, false
-	}
-	suppressed, t.suppressed = t.suppressed, 0
-	return suppressed, true
 }
 
 func withSuppressed(n int, attrs ...any) []any {

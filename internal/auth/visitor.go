@@ -47,10 +47,13 @@ func (m *Memory) learn(password string) {
 	m.password.Store(&h)
 }
 
-// address is whom a refusal slows down: the host, which for IPv6 is its network of
+// address is whom a refusal slows down.
+func (v *Visitor) address() string { return addressOf(v.Remote) }
+
+// addressOf is the host of where somebody came from, which for IPv6 is its network of
 // 64 bits, for one host has all of that. Those without an address are one.
-func (v *Visitor) address() string {
-	host, _, err := net.SplitHostPort(v.Remote)
+func addressOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		return ""
 	}

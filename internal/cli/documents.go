@@ -106,6 +106,9 @@ func statusDocument(s ldlm.ServerStatus, address string) document.Status {
 	d.Directory = directoryDocument(s.DataDirectory)
 	if r := s.Refusals; r != nil {
 		d.Refused = &document.Refused{Missing: r.Missing, Wrong: r.Wrong, TooMany: r.TooMany, Denied: r.Denied, Handshake: r.Handshake}
+		if r.Limits != nil {
+			d.Refused.Limits = r.Limits.ByField
+		}
 	}
 	if s.Cluster == nil {
 		return d

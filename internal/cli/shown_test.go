@@ -145,7 +145,8 @@ func shown() map[string]view {
 	}
 	follower := status
 	follower.Member, follower.Leads, follower.Leader, follower.Durable, follower.Draining = "b", false, "ldlm-1:3144", true, false
-	follower.Refusals = &ldlm.Refusals{Missing: 3, Wrong: 120, TooMany: 40, Denied: 2, Handshake: 1}
+	follower.Refusals = &ldlm.Refusals{Missing: 3, Wrong: 120, TooMany: 40, Denied: 2, Handshake: 1,
+		Limits: &ldlm.LimitRefusals{ByField: map[string]uint64{"waiters_of_principal": 7, "connections": 12}}}
 	follower.DataDirectory = &ldlm.DataDirectory{
 		Path: "/var/lib/ldlm", Bytes: 33_554_432, FreeBytes: 61_203_283_968, TotalBytes: 105_088_212_992, RefuseBelow: 33_619_968,
 		Room: ldlm.RoomEnough, LastEntry: 412, SnapshotEntry: 300, SnapshotBytes: 4_812, SnapshotTime: now.Add(-time.Hour),

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +79,9 @@ func refusedText(r *document.Refused) string {
 		if c.count > 0 {
 			all = append(all, fmt.Sprintf("%d %s", c.count, c.what))
 		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(r.Limits)) {
+		all = append(all, fmt.Sprintf("%d by the limit on %s", r.Limits[field], field))
 	}
 	if all == nil {
 		return "nobody since it runs"

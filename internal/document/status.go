@@ -53,6 +53,9 @@ type Refused struct {
 	Denied uint64 `json:"denied"`
 	// Handshake counts refused TLS handshakes.
 	Handshake uint64 `json:"handshake"`
+	// Limits counts who wanted more than they may have, by the limits' names; those that
+	// were in nobody's way are left out.
+	Limits map[string]uint64 `json:"limits,omitempty"`
 }
 
 // Member is a member of a cluster as another one sees it.

@@ -93,6 +93,7 @@ func (x *session) attach() error {
 	_, _ = rand.Read(open.Secret[:])
 	link, o, err := x.server.node.Attach(x.ctx, open)
 	if err == nil && o.Code != lock.OK {
+		x.server.noteLimit(x.pass, x.conn.remote(), &o)
 		err = refusal(&o)
 	}
 	if err != nil {
@@ -187,6 +188,9 @@ func (x *session) callAt(
 	*caller = p.caller(x.link.Session(), x.link.Number())
 	o, err := x.server.node.Call(ctx, c)
 	how := endingOf(err)
+	if err == nil {
+		x.server.noteLimit(x.pass, x.conn.remote(), &o)
+	}
 	if err == nil && o.Field == lock.FieldSlot {
 		// Beyond the table's limit there is no such slot.
 		x.slots.give(p, unknown)

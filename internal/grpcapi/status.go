@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
@@ -61,6 +62,16 @@ func errorOf(s *ldlmv2.Status) error {
 		st = detailed
 	}
 	return st.Err()
+}
+
+// noteLimit has it counted if the outcome of what somebody wanted is that a limit was
+// reached.
+func (s *Server) noteLimit(p *auth.Pass, remote string, o *lock.Outcome) {
+	if o.Code == lock.Limit {
+		s.gate.Exceed(&auth.Excess{
+			Pass: p, Via: transportName, Remote: remote, Field: sessionapi.FieldName(o.Field), Limit: o.Limit,
+		})
+	}
 }
 
 // refusal is the status of an outcome that is no success.

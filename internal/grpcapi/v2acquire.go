@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
@@ -36,6 +37,7 @@ func (v *v2) Acquire(ctx context.Context, r *ldlmv2.AcquireRequest) (*ldlmv2.Acq
 		return nil, err
 	}
 	if o.Code != lock.OK {
+		v.noteLimit(auth.PassOf(ctx), remoteOf(ctx), &o)
 		return nil, refusal(&o)
 	}
 	return grantOf(&o), nil

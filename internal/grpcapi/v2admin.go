@@ -178,7 +178,7 @@ func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2
 		Locks: uint64(counts.Locks), Held: uint64(counts.Held), Contended: uint64(counts.Contended),
 		Holds: uint64(counts.Holds), Waiters: uint64(counts.Waiters),
 		Sessions: uint64(counts.Sessions), Attached: uint64(counts.Attached),
-		Token: uint64(v.node.Token()), Draining: v.draining.Load(), Refusals: refusalsOf(v.gate.Counts()),
+		Token: uint64(v.node.Token()), Draining: v.draining.Load(), Refusals: refusalsOf(v.gate),
 	}
 	if v.conversations != nil {
 		answer.Leader = v.conversations.Leader()
@@ -192,9 +192,11 @@ func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2
 	return answer, nil
 }
 
-func refusalsOf(c auth.Counts) *ldlmv2.Refusals {
+func refusalsOf(g *auth.Gate) *ldlmv2.Refusals {
+	c := g.Counts()
 	return &ldlmv2.Refusals{
 		Missing: c.Missing, Wrong: c.Wrong, TooMany: c.TooMany, Denied: c.Denied, Handshake: c.Handshake,
+		Limits: g.LimitsReached(),
 	}
 }
 

@@ -93,6 +93,10 @@ func (p Party) limit(o *lock.Outcome) *ldlmv1.Error {
 	return failure(ldlmv1.ErrorCode_Unknown, p.limitText(o))
 }
 
+// LimitName is the name that the native protocol has for the limit that an outcome is
+// about: the first one has none.
+func LimitName(o *lock.Outcome) string { return sessionapi.FieldName(o.Field) }
+
 // limitText names the limit that a request has met.
 func (p Party) limitText(o *lock.Outcome) string {
 	switch o.Field {
@@ -109,6 +113,6 @@ func (p Party) limitText(o *lock.Outcome) string {
 	case lock.FieldSlot:
 		return fmt.Sprintf("the %s has its limit of %d calls at once", p, o.Limit)
 	default:
-		return fmt.Sprintf("the %s was refused (limit %d)", sessionapi.FieldName(o.Field), o.Limit)
+		return sessionapi.StatusOf(o).GetMessage()
 	}
 }

@@ -68,7 +68,7 @@ func TestLimitsAreNamed(t *testing.T) {
 		lock.FieldWaitersPerSession: "the session has its limit of 9 waiting requests",
 		lock.FieldHoldsPerSession:   "the session has its limit of 9 locks",
 		lock.FieldSlot:              "the session has its limit of 9 calls at once",
-		lock.FieldLease:             "the lease_us was refused (limit 9)",
+		lock.FieldLease:             "invalid lease_us: a lease must be positive, in microseconds, and not too long; outside sessions it is needed (limit 9)",
 	} {
 		a := party.AcquireAnswer("l", &lock.Outcome{Code: lock.Invalid, Field: field, Limit: 9})
 		if got := a.GetError().GetMessage(); got != want {

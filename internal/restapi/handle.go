@@ -10,6 +10,7 @@ import (
 	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/lockv1"
 	"github.com/ldlm-io/ldlm/internal/probe"
 )
 
@@ -136,6 +137,11 @@ func (q *request) call(c lock.Command) (lock.Outcome, *reply) {
 	switch {
 	case err == nil && o.Code == lock.SessionLost:
 		return o, unknownSession()
+	case err == nil && o.Code == lock.Limit:
+		q.server.gate.Exceed(&auth.Excess{
+			Pass: q.pass, Via: transportName, Remote: q.RemoteAddr, Field: lockv1.LimitName(&o), Limit: o.Limit,
+		})
+		return o, nil
 	case err == nil:
 		return o, nil
 	case q.server.draining.Load() && !errors.Is(err, journal.ErrUnknown):

@@ -85,6 +85,7 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 		return s, fmt.Errorf("no session: %w", err)
 	}
 	if s := StatusOf(&o); s != nil {
+		c.noteLimit(&o)
 		return s, errorOf(s)
 	}
 	c.link, c.ttl = link, time.Duration(o.TTL)*time.Microsecond

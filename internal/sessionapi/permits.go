@@ -6,6 +6,7 @@ import (
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/lock"
 )
 
 // An Introducer is a [Carrier] that knows more of who is on the other side than hello
@@ -32,7 +33,7 @@ func (c *conversation) enter() *ldlmv2.Status {
 		}
 		return nil
 	}
-	leave, err := c.server.config.Gate.Enter(c.pass)
+	leave, err := c.server.config.Gate.Enter(c.pass, c.via(), c.carrier.Remote())
 	if err != nil {
 		return StatusOfRefusal(err)
 	}
@@ -138,4 +139,13 @@ func (c *conversation) deny(d *auth.Deed) *ldlmv2.Status {
 	s := StatusOfRefusal(c.server.config.Gate.Deny(d))
 	s.Field = "name"
 	return s
+}
+
+// noteLimit has it counted if an outcome is that a limit was reached.
+func (c *conversation) noteLimit(o *lock.Outcome) {
+	if o.Code == lock.Limit {
+		c.server.config.Gate.Exceed(&auth.Excess{
+			Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote(), Field: FieldName(o.Field), Limit: o.Limit,
+		})
+	}
 }

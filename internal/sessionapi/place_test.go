@@ -34,6 +34,9 @@ func TestLimitOfConnections(t *testing.T) {
 		}
 		first.gets(ok, acquire(1, 1, "x", 0))
 		first.cut()
+		if n := gate.LimitsReached()["connections"]; n != 2 {
+			t.Errorf("%d refusals by the limit were counted, want 2", n)
+		}
 		third := w.dial()
 		third.open(func(h *ldlmv2.Hello) { h.Session = first.session })
 	})

@@ -76,6 +76,7 @@ func (c *conversation) addAnswer(n *Notice) {
 			return
 		}
 	}
+	c.noteLimit(o)
 	fillAnswer(a, o)
 	c.size += 8*len(a.Fences) + sizeOfStatus(a.Status)
 }
