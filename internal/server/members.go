@@ -202,6 +202,7 @@ func (m *membership) begin(j *raftlog.Journal, n *node.Node, tell func(*ldlmv2.L
 		m.tasks.Go(m.join)
 	}
 	m.warnIfMoved()
+	tell(m.leader()) // until somebody is known to lead, nobody does
 	m.tasks.Go(m.stayAcquainted)
 	m.tasks.Go(func() { m.tellLeaders(tell) })
 	m.tasks.Go(m.watchCertificates)

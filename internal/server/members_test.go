@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -158,6 +159,53 @@ func release(t *testing.T, l *ldlm.Lock) {
 	t.Helper()
 	if err := l.Release(context.WithoutCancel(t.Context())); err != nil && !errors.Is(err, ldlm.ErrUnknownOutcome) {
 		t.Errorf("release: %v", err)
+	}
+}
+
+// held is a handler of log lines that lets one message wait.
+type held struct {
+	slog.Handler
+	message string
+	until   <-chan struct{}
+}
+
+func (h held) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h held) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.message {
+		<-h.until
+	}
+	return nil
+}
+
+func (h held) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h held) WithGroup(string) slog.Handler      { return h }
+
+// A member of a new cluster is asked as soon as it can be, when it has not got further
+// than to wait for the others: nobody leads, and it must not say that it does.
+func TestNobodyLeadsAtFirst(t *testing.T) {
+	asked := make(chan struct{})
+	logger := slog.New(held{message: "The new cluster begins when all its members have met: start them all", until: asked})
+	l, port := listen(t), listen(t)
+	c := &server.Members{Listener: port, Advertise: port.Addr().String(), Name: "a", Clients: l.Addr().String()}
+	c.First = map[string]string{"a": c.Advertise, "b": "127.0.0.1:1"}
+	s, err := server.Start(server.Config{Listener: l, DataDir: filepath.Join(memoryDir(t), "a"), RestartLease: time.Minute, Members: c, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer (&member{Server: s, name: "a"}).end(t)
+	defer close(asked)
+	client, err := ldlm.Dial(c.Clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	said, err := client.Admin().Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said.Leads || said.Leader != "" {
+		t.Errorf("leads: %v, leader: %q, with one of two members", said.Leads, said.Leader)
 	}
 }
 

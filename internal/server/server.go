@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/accept"
 	"github.com/ldlm-io/ldlm/internal/archive"
 	"github.com/ldlm-io/ldlm/internal/audit"
@@ -186,15 +185,13 @@ func Start(c Config) (*Server, error) {
 	awaitLead(n)
 	s.tasks.Go(s.watchNode)
 	s.tasks.Go(s.watchReadiness)
+	if members != nil { // before clients come: they are told who leads
+		members.begin(kept, n, s.sessions.SetLeader)
+	}
 	s.tasks.Go(func() { s.fail(s.sessions.ServeListener(context.Background(), s.port.Native())) })
 	s.tasks.Go(func() { s.fail(s.grpc.Serve(s.port.HTTP2())) })
 	if c.REST != nil {
 		s.startREST(&c)
-	}
-	if members != nil {
-		members.begin(kept, n, func(l *ldlmv2.Leader) {
-			s.sessions.SetLeader(l)
-		})
 	}
 	if c.Certificates != nil {
 		s.tasks.Go(func() { c.Certificates.Run(s.looking) })
