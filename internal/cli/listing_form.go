@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 
 	"github.com/ldlm-io/ldlm/internal/document"
 )
@@ -130,14 +129,11 @@ func (f *yamlForm) begin([]keptElement) ([]byte, error) {
 	return append(text, f.field+":"...), err
 }
 
-// element writes an element as it stands alone in a list: so it does among others.
 func (f *yamlForm) element(b []byte, e *keptElement, before int) ([]byte, error) {
-	text, err := yamlOf(slices.Concat([]byte(`{"":[`), e.text, []byte("]}")))
-	_, text, _ = bytes.Cut(text, []byte("\n"))
 	if before == 0 {
 		b = append(b, '\n')
 	}
-	return append(b, text...), err
+	return appendYAMLElement(b, e.text), nil
 }
 
 func (f *yamlForm) end(count int) string {

@@ -21,7 +21,10 @@ func FuzzYAML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, number int64) {
 		text = strings.ToValidUTF8(text, "?")
-		doc := map[string]any{"text": text, "list": []any{text, number, true, nil, map[string]any{}}, text: 1.5}
+		doc := map[string]any{
+			"text": text, "list": []any{text, number, true, nil, map[string]any{}, []any{}}, text: 1.5,
+			"deep": []any{[]any{[]any{text}, number}, map[string]any{text: map[string]any{text: []any{text}}, "x": []any{}}},
+		}
 		asJSON, err := document.Append(nil, doc)
 		if err != nil {
 			t.Fatal(err)
