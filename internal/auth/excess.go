@@ -7,9 +7,10 @@ import (
 
 // An Excess is that somebody who was let in wanted more than it may have.
 type Excess struct {
-	// Pass is whose, Via and Remote how and from where it came.
-	Pass        *Pass
-	Via, Remote string
+	// Pass is whose, Via how it came. Remote says from where, if it is asked for that.
+	Pass   *Pass
+	Via    string
+	Remote func() string
 	// Field is the limit in the words of the native protocol, one of few, and Limit how
 	// much may be.
 	Field string
@@ -23,11 +24,11 @@ func (g *Gate) Exceed(e *Excess) {
 	name := e.Pass.Principal().Name
 	client := "principal " + name
 	if name == "" {
-		client = addressOf(e.Remote)
+		client = addressOf(e.Remote())
 	}
 	if suppressed, ok := g.limitsTold.Admit(client); ok {
 		g.log.Warn("A client has reached a limit, and was refused", withSuppressed(suppressed,
-			"field", e.Field, "limit", e.Limit, "principal", name, "client_addr", e.Remote, "transport", e.Via)...)
+			"field", e.Field, "limit", e.Limit, "principal", name, "client_addr", e.Remote(), "transport", e.Via)...)
 	}
 }
 

@@ -29,7 +29,7 @@ func TestExcesses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g.Exceed(&auth.Excess{Pass: p, Via: "native", Remote: remote, Field: field, Limit: 7})
+			g.Exceed(&auth.Excess{Pass: p, Via: "native", Remote: func() string { return remote }, Field: field, Limit: 7})
 		}
 		exceed(token, "10.0.0.1:1", "locks_of_principal")
 		for range 99 {

@@ -37,7 +37,7 @@ type places struct {
 // leave, once, when it is over. The error is a [*CrowdedError]. Those who are not
 // known by a name are bounded together with all others alone. How the connection came and
 // from where is for the log.
-func (g *Gate) Enter(p *Pass, via, remote string) (leave func(), err error) {
+func (g *Gate) Enter(p *Pass, via string, remote func() string) (leave func(), err error) {
 	who := p.Principal()
 	name, each := who.Name, who.Limits.Connections
 	if each == 0 {

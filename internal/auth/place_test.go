@@ -10,7 +10,7 @@ import (
 // enter enters a connection, and checks that it may or which limit is in the way.
 func enter(t *testing.T, g *auth.Gate, p *auth.Pass, field string, limit int) (leave func()) {
 	t.Helper()
-	leave, err := g.Enter(p, "native", "10.0.0.1:1")
+	leave, err := g.Enter(p, "native", func() string { return "10.0.0.1:1" })
 	crowded := (*auth.CrowdedError)(nil)
 	switch errors.As(err, &crowded); {
 	case field == "" && err != nil:

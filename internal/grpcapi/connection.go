@@ -107,7 +107,7 @@ func (c *connection) enter(g *auth.Gate, p *auth.Pass) error {
 	defer c.mu.Unlock()
 	name := p.Principal().Name
 	if c.places[name] == nil && !c.ended {
-		leave, err := g.Enter(p, transportName, c.remote())
+		leave, err := g.Enter(p, transportName, c.remote)
 		if err != nil {
 			return err
 		}

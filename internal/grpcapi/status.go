@@ -66,7 +66,7 @@ func errorOf(s *ldlmv2.Status) error {
 
 // noteLimit has it counted if the outcome of what somebody wanted is that a limit was
 // reached.
-func (s *Server) noteLimit(p *auth.Pass, remote string, o *lock.Outcome) {
+func (s *Server) noteLimit(p *auth.Pass, remote func() string, o *lock.Outcome) {
 	if o.Code == lock.Limit {
 		s.gate.Exceed(&auth.Excess{
 			Pass: p, Via: transportName, Remote: remote, Field: sessionapi.FieldName(o.Field), Limit: o.Limit,

@@ -139,7 +139,7 @@ func (q *request) call(c lock.Command) (lock.Outcome, *reply) {
 		return o, unknownSession()
 	case err == nil && o.Code == lock.Limit:
 		q.server.gate.Exceed(&auth.Excess{
-			Pass: q.pass, Via: transportName, Remote: q.RemoteAddr, Field: lockv1.LimitName(&o), Limit: o.Limit,
+			Pass: q.pass, Via: transportName, Remote: func() string { return q.RemoteAddr }, Field: lockv1.LimitName(&o), Limit: o.Limit,
 		})
 		return o, nil
 	case err == nil:

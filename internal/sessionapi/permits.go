@@ -33,7 +33,7 @@ func (c *conversation) enter() *ldlmv2.Status {
 		}
 		return nil
 	}
-	leave, err := c.server.config.Gate.Enter(c.pass, c.via(), c.carrier.Remote())
+	leave, err := c.server.config.Gate.Enter(c.pass, c.via(), c.carrier.Remote)
 	if err != nil {
 		return StatusOfRefusal(err)
 	}
@@ -145,7 +145,7 @@ func (c *conversation) deny(d *auth.Deed) *ldlmv2.Status {
 func (c *conversation) noteLimit(o *lock.Outcome) {
 	if o.Code == lock.Limit {
 		c.server.config.Gate.Exceed(&auth.Excess{
-			Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote(), Field: FieldName(o.Field), Limit: o.Limit,
+			Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote, Field: FieldName(o.Field), Limit: o.Limit,
 		})
 	}
 }
