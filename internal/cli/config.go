@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -37,36 +36,34 @@ func newConfigView(p *Process) *cobra.Command {
 		Short: "Show what a server would do with these flags, this environment and this file, and where each value is from",
 		Args:  noArgs,
 	}
-	binding, format := addServerFlags(c, &settings)
+	binding, o := addServerFlags(p, c, &settings)
 	c.RunE = func(*cobra.Command, []string) error {
 		if err := binding.Load(p.Getenv); err != nil {
 			return misconfigured(err)
 		}
-		return printSettings(p.Stdout, binding.Settings(), *format)
+		return o.printer(false).print(settingsView(binding.Settings()))
 	}
 	return c
 }
 
 // addServerFlags gives a command that looks at a server's settings the flags of those,
-// and one for how it shows what it sees.
-func addServerFlags(c *cobra.Command, settings *config.Server) (binding *config.Binding, format *string) {
-	binding = config.Bind(c.Flags(), settings)
+// and those for how it shows what it sees.
+func addServerFlags(p *Process, c *cobra.Command, settings *config.Server) (*config.Binding, *outputFlags) {
+	binding := config.Bind(c.Flags(), settings)
 	_ = c.Flags().MarkHidden("version") // there is such a flag
-	format = new(string)
-	c.Flags().VarP(choiceValue(format, formatTable, formatJSON), "output", "o", "table or json")
-	completeWords(c, "output", formatTable, formatJSON)
-	return binding, format
+	return binding, addLocalOutputFlags(p, c)
 }
 
-func printSettings(w io.Writer, settings []config.Setting, format string) error {
-	if format == "table" {
-		_, err := io.WriteString(w, config.View(settings))
-		return err
+// settingsView shows what is in force. Scripts go on with the names of options.
+func settingsView(settings []config.Setting) view {
+	v := view{doc: settings}
+	for _, s := range settings {
+		v.names = append(v.names, s.Name)
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(settings)
+	v.lines = func(bool, bool) []string {
+		return strings.Split(strings.TrimSuffix(config.View(settings), "\n"), "\n")
+	}
+	return v
 }
 
 // newDefaults binds the settings of a server that is told nothing.

@@ -2,12 +2,16 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // write makes a file of the test's own and returns its path.
@@ -207,4 +211,59 @@ func TestConfigOfNobody(t *testing.T) {
 			t.Errorf("%q: got %+v", args, got)
 		}
 	}
+}
+
+// What is about a configuration, a server's machine or the program is shown in the
+// formats of all that is shown.
+func TestLocalThingsInEveryFormat(t *testing.T) {
+	for _, c := range []struct {
+		args           string
+		name           string // the first one
+		template, want string
+	}{
+		{"config view", "config_file", `{{range .}}{{if eq .name "shards"}}{{.value}}{{end}}{{end}}`, "16\n"},
+		{"doctor -l 127.0.0.1:0", "configuration", `{{(index . 0).verdict}}`, "ok\n"},
+		{"version", currentBuild().version, `{{.commit}}`, currentBuild().commit + "\n"},
+	} {
+		run := func(format string) result {
+			return call(t, Ldlm, nil, append(strings.Fields(c.args), "-o", format)...)
+		}
+		var fromJSON, fromYAML any
+		if err := errors.Join(json.Unmarshal([]byte(run("json").stdout), &fromJSON), yaml.Unmarshal([]byte(run("yaml").stdout), &fromYAML)); err != nil {
+			t.Errorf("%s: %v", c.args, err)
+		}
+		if got, want := first(likeJSON(fromYAML)), first(fromJSON); !reflect.DeepEqual(got, want) || want == nil {
+			t.Errorf("%s begins in YAML with %v\nand in JSON with %v", c.args, got, want)
+		}
+		plain := call(t, Ldlm, nil, strings.Fields(c.args)...)
+		for _, format := range []string{formatTable, formatWide} {
+			if got, want := lineOf(run(format).stdout), lineOf(plain.stdout); got != want || want == "" {
+				t.Errorf("%s -o %s begins with %q, and without -o with %q", c.args, format, got, want)
+			}
+		}
+		if got := run("name"); got.code != 0 || !strings.HasPrefix(got.stdout, c.name+"\n") {
+			t.Errorf("%s -o name: %+v", c.args, got)
+		}
+		if got := run(goTemplate + c.template); got != (result{stdout: c.want}) {
+			t.Errorf("%s by a template: %+v, want %q", c.args, got, c.want)
+		}
+		if got := run("xml"); got.code != exitUsage || !strings.Contains(got.stderr, "want table, wide, json, yaml, name or go-template=TEMPLATE") {
+			t.Errorf("%s -o xml: %+v", c.args, got)
+		}
+	}
+}
+
+// first is the first element of a list; what is none is it itself. The doctor may see
+// the machine change between two looks, but not the configuration, with which it begins.
+func first(v any) any {
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		return list[0]
+	}
+	return v
+}
+
+// lineOf is the first line of a text.
+func lineOf(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }

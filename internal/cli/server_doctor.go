@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,7 +48,7 @@ func newDoctor(p *Process) *cobra.Command {
 		Use: "doctor [flags of the server]", Short: "Look over a server and its machine: one line for each check", Long: doctorLong,
 		Example: "  ldlm doctor -c /etc/ldlm/ldlm.yaml", Args: noArgs,
 	}
-	binding, format := addServerFlags(c, &settings)
+	binding, o := addServerFlags(p, c, &settings)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		d := &doctor{settings: &settings, token: p.Getenv("LDLM_TOKEN")}
 		if err := binding.Load(p.Getenv); err != nil {
@@ -58,7 +56,7 @@ func newDoctor(p *Process) *cobra.Command {
 		} else {
 			d.examine(c.Context())
 		}
-		if err := d.print(p.Stdout, *format); err != nil {
+		if err := o.printer(false).print(d.view()); err != nil {
 			return err
 		}
 		if d.wrong {
@@ -83,19 +81,20 @@ func (d *doctor) say(check, verdict, text string) {
 	d.wrong = d.wrong || verdict == verdictWrong
 }
 
-func (d *doctor) print(w io.Writer, format string) error {
-	if format == "json" {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(d.findings)
-	}
+// view shows the findings. Scripts go on with the names of checks.
+func (d *doctor) view() view {
+	v := view{doc: d.findings}
 	for _, f := range d.findings {
-		if _, err := fmt.Fprintf(w, "%-5s  %-13s  %s\n", f.Verdict, f.Check, printable(f.Text)); err != nil {
-			return err
-		}
+		v.names = append(v.names, f.Check)
 	}
-	return nil
+	v.lines = func(bool, bool) []string {
+		var lines []string
+		for _, f := range d.findings {
+			lines = append(lines, fmt.Sprintf("%-5s  %-13s  %s", f.Verdict, f.Check, printable(f.Text)))
+		}
+		return lines
+	}
+	return v
 }
 
 // examine makes all checks.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"runtime/debug"
 	"strings"
@@ -61,15 +60,30 @@ func (b *build) fill(info *debug.BuildInfo) {
 
 // print writes what --version prints.
 func (b build) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "Version: %s\nCommit: %s\nBuilt: %s\n", b.version, b.commit, b.built)
+	_, err := w.Write(joinLines(b.lines(), strings.Clone))
 	return err
 }
 
-func newVersion(p *Process) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Show the version of this program",
-		Args:  noArgs,
-		RunE:  func(*cobra.Command, []string) error { return currentBuild().print(p.Stdout) },
+func (b build) lines() []string {
+	return []string{"Version: " + b.version, "Commit: " + b.commit, "Built: " + b.built}
+}
+
+// view shows the same in every format.
+func (b build) view() view {
+	return view{
+		doc: struct {
+			Version string `json:"version"`
+			Commit  string `json:"commit"`
+			Built   string `json:"built"`
+		}{b.version, b.commit, b.built},
+		names: []string{b.version},
+		lines: func(bool, bool) []string { return b.lines() },
 	}
+}
+
+func newVersion(p *Process) *cobra.Command {
+	c := &cobra.Command{Use: "version", Short: "Show the version of this program", Args: noArgs}
+	o := addLocalOutputFlags(p, c)
+	c.RunE = func(*cobra.Command, []string) error { return o.printer(false).print(currentBuild().view()) }
+	return c
 }
