@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
@@ -61,13 +60,20 @@ func linkOf(l *node.Link, o lock.Outcome, err error) (sessionapi.Link, lock.Outc
 	return &sessionLink{Link: l}, o, nil
 }
 
-// refused gives an error after which nothing has happened sessionapi's name too.
+// refused gives an error after which nothing has happened sessionapi's name too. Its text
+// says so already.
 func refused(err error) error {
 	if errors.Is(err, journal.ErrRefused) {
-		return fmt.Errorf("%w: %w", sessionapi.ErrRefused, err)
+		return &refusedError{err}
 	}
 	return err
 }
+
+// refusedError is an error of the journal that is sessionapi.ErrRefused too.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string   { return e.err.Error() }
+func (e *refusedError) Unwrap() []error { return []error{sessionapi.ErrRefused, e.err} }
 
 // sessionLink is a link as sessionapi wants it.
 type sessionLink struct {
