@@ -40,8 +40,13 @@ func (e *SessionEndedError) Error() string {
 }
 
 // refused wraps an error of the node's own as one that the journal would have
-// given: nothing happened.
-func refused(err error) error { return fmt.Errorf("%w: %w", journal.ErrRefused, err) }
+// given: nothing happened. One of the journal's stays as it is.
+func refused(err error) error {
+	if errors.Is(err, journal.ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", journal.ErrRefused, err)
+}
 
 // unknown says that a command may have happened, and why nobody waited longer.
 func unknown(err error) error { return fmt.Errorf("%w: %w", journal.ErrUnknown, err) }

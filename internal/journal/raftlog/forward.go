@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,13 @@ var (
 	errOvertaken = errors.New("a snapshot came before the entry")
 	errElsewhere = errors.New("the member that was asked does not lead")
 )
+
+// elsewhereError says that another member is to be asked, or the same one later, because of
+// an error that says that nothing has happened.
+type elsewhereError struct{ err error }
+
+func (e *elsewhereError) Error() string   { return e.err.Error() }
+func (e *elsewhereError) Unwrap() []error { return []error{errElsewhere, e.err} }
 
 // elsewhere reports whether an error says that another member is to be asked, or
 // this one later, and that nothing has happened.
@@ -312,7 +320,7 @@ func (j *Journal) ask(ctx context.Context, of Peer, question []byte) (index uint
 	answer, err := j.cfg.Courier.Ask(ctx, of, question)
 	switch {
 	case errors.Is(err, journal.ErrRefused):
-		return 0, fmt.Errorf("%w: %w", errElsewhere, err)
+		return 0, &elsewhereError{err}
 	case err != nil:
 		return 0, unknown(err)
 	}
@@ -329,12 +337,15 @@ func writeAnswer(err error, index uint64) []byte {
 	case elsewhere(err), errors.Is(err, errClosed): // who asks waits for the next lead
 		status = answerElsewhere
 	case errors.Is(err, journal.ErrRefused):
-		status, text = answerRefused, err.Error()
+		status, text = answerRefused, reason(err, journal.ErrRefused)
 	default:
-		status, text = answerUnknown, err.Error()
+		status, text = answerUnknown, reason(err, journal.ErrUnknown)
 	}
 	return append(binary.LittleEndian.AppendUint64([]byte{status}, index), text...)
 }
+
+// reason is an error without its kind, which the status of the answer has.
+func reason(err, kind error) string { return strings.TrimPrefix(err.Error(), kind.Error()+": ") }
 
 func readAnswer(b []byte) (index uint64, err error) {
 	if len(b) < answerHead {

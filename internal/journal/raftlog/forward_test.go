@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -281,6 +280,24 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// What an answer says of an error is that error, not that and what kind it is once more.
+func TestAnswersKeepErrors(t *testing.T) {
+	full := errors.New("the disk is full")
+	for _, err := range []error{
+		refused(full), refused(refused(full)), unknown(full), refused(fmt.Errorf("write: %w", full)), refused(&movedError{Peer{"b", "h2"}}),
+	} {
+		_, got := readAnswer(writeAnswer(err, 7))
+		if got == nil || got.Error() != err.Error() {
+			t.Errorf("%v became %v", err, got)
+		}
+		for _, kind := range []error{journal.ErrRefused, journal.ErrUnknown, errElsewhere} {
+			if errors.Is(got, kind) != errors.Is(err, kind) {
+				t.Errorf("%v became %v", err, got)
+			}
+		}
+	}
+}
+
 // Batches whose callers have gone are not kept for ever.
 func TestLeftAreForgotten(t *testing.T) {
 	s := newSent()
@@ -333,7 +350,8 @@ func TestJoinTransferRemove(t *testing.T) {
 		if err := a.Propose(t.Context(), line("second")); err != nil {
 			t.Error(err)
 		}
-		if err := a.Remove(t.Context(), "nobody"); !errors.Is(err, journal.ErrRefused) || !strings.Contains(err.Error(), "nobody") {
+		const nobody = `refused: there is no member "nobody": see the list of the members`
+		if err := a.Remove(t.Context(), "nobody"); !errors.Is(err, journal.ErrRefused) || err.Error() != nobody {
 			t.Errorf("got %v", err)
 		}
 		if err := a.Remove(t.Context(), "c"); err != nil {

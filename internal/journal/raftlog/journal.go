@@ -84,7 +84,14 @@ var (
 // has so little room that the log would soon meet its end.
 var ErrDiskFull = journal.ErrDiskFull
 
-func refused(err error) error { return fmt.Errorf("%w: %w", journal.ErrRefused, err) }
+// refused says that nothing has happened; an error that says so already stays as it is.
+func refused(err error) error {
+	if errors.Is(err, journal.ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", journal.ErrRefused, err)
+}
+
 func unknown(err error) error { return fmt.Errorf("%w: %w", journal.ErrUnknown, err) }
 
 // Propose puts a batch into the order. It returns when the batch is on the disks of

@@ -138,7 +138,10 @@ func (j *Journal) request(ctx context.Context, at Peer, kind byte, about Peer) e
 			return err
 		}
 		to = at
-		if stop := j.rest(ctx); stop != nil {
+		switch stop := j.rest(ctx); {
+		case errors.Is(stop, journal.ErrFatal): // it says why nothing came of the attempts
+			return stop
+		case stop != nil:
 			return fmt.Errorf("%w; the last attempt: %w", stop, err)
 		}
 	}
@@ -189,7 +192,9 @@ func (j *Journal) change(kind byte, about Peer) error {
 		f = j.raft.LeadershipTransferToServer(id, raft.ServerAddress(now.Address))
 	case kind == askRemove && is:
 		f = j.raft.RemoveServer(id, 0, limit)
-	case kind == askRemove || kind == askLead:
+	case kind == askRemove:
+		return refused(fmt.Errorf("there is no member %q: see the list of the members", about.Member))
+	case kind == askLead:
 		return refused(fmt.Errorf("there is no member %q with a vote: see the list of the members", about.Member))
 	case about.Member == "" || about.Address == "":
 		return refused(errors.New("a member needs a name and an address"))

@@ -2,10 +2,13 @@ package raftlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/ldlm-io/ldlm/internal/journal"
 )
 
 // What is read here is current if this member, or the one that it asks, led after the read
@@ -187,8 +190,10 @@ func (j *Journal) barrierThere(ctx context.Context) error {
 	}
 	return j.there.share(ctx, func(ctx context.Context) error {
 		index, err := j.ask(ctx, of, []byte{askBarrier})
-		if err != nil {
-			// Whether it arrived does not matter: asking again does no harm.
+		switch {
+		case errors.Is(err, journal.ErrRefused):
+			return &elsewhereError{err}
+		case err != nil: // whether it arrived does not matter: asking again does no harm
 			return refused(fmt.Errorf("%w: %s", errElsewhere, err.Error()))
 		}
 		return j.fsm.await(ctx, index)

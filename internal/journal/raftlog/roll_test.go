@@ -113,6 +113,9 @@ func TestDisowned(t *testing.T) {
 		if _, err := j.Lead(t.Context()); !errors.Is(err, journal.ErrFatal) {
 			t.Errorf("the lead: %v", err)
 		}
+		if err := j.Join(t.Context(), Peer{Address: "b"}); !errors.Is(err, journal.ErrFatal) || strings.Count(err.Error(), want) != 1 {
+			t.Errorf("joining: %v", err)
+		}
 		if err := j.Close(); !errors.Is(err, journal.ErrFatal) {
 			t.Errorf("the end: %v", err)
 		}

@@ -138,8 +138,13 @@ type links struct {
 	store *store
 }
 
-// AppendEntries implements raft.Transport.
+// AppendEntries implements raft.Transport. Nobody hears any more of a leader whose disk has
+// failed: raft's signs of life go on while its main loop waits for the disk, and its transport
+// makes new connections after it was closed.
 func (l *links) AppendEntries(id raft.ServerID, target raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if err := l.store.disk.check(); err != nil {
+		return err
+	}
 	err := l.Transport.AppendEntries(id, target, req, resp)
 	if n := len(req.Entries); err == nil && n > 0 && resp.Success {
 		err = l.store.settle(req.Entries[n-1].Index)
