@@ -41,7 +41,6 @@ type conversation struct {
 	carrier Carrier
 
 	// Set by greet, constant afterwards.
-	log    *slog.Logger
 	link   Link
 	ttl    time.Duration
 	caller lock.Caller // of all commands, but for slot and seq
@@ -86,10 +85,26 @@ func (t turn) giveBack() { <-t }
 func newConversation(s *Server, carrier Carrier) *conversation {
 	c := &conversation{
 		server: s, carrier: carrier, frame: new(ldlmv2.ClientFrame), batch: &batch{}, turn: newTurn(),
-		log: s.log.With("remote", carrier.Remote(), "transport", carrier.Transport()),
 	}
 	c.takeNotice, c.late.attend, c.leavePlace = c.add, c.attend, func() {}
 	return c
+}
+
+// note logs a line about the conversation. What is said of its client each time is not
+// gathered, nor kept, for lines that nobody wants.
+func (c *conversation) note(level slog.Level, msg string, attrs ...any) {
+	log, ctx := c.server.log, c.server.ending
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	about := []any{"remote", c.carrier.Remote(), "transport", c.carrier.Transport()}
+	if c.link != nil {
+		about = append(about, "session", uint64(c.caller.Session), "attach", c.caller.Attach)
+		if name := c.pass.Principal().Name; name != "" {
+			about = append(about, "principal", name)
+		}
+	}
+	log.Log(ctx, level, msg, append(about, attrs...)...)
 }
 
 // open has the client say hello. An error means that there is no session; then the
@@ -100,7 +115,7 @@ func (c *conversation) open(ctx context.Context) error {
 		return nil
 	}
 	c.leavePlace()
-	c.log.Debug("no session", "error", err)
+	c.note(slog.LevelDebug, "no session", "error", err)
 	if status != nil {
 		c.end(status)
 		c.outlast()
@@ -126,7 +141,7 @@ func (c *conversation) hold(ctx context.Context) error {
 	c.workers.Wait()
 	c.late.wait()
 	c.life.wait()
-	c.log.Info("connection ended", "reason", err)
+	c.note(slog.LevelInfo, "connection ended", "reason", err)
 	return err
 }
 
@@ -303,7 +318,7 @@ func (c *conversation) look() {
 	if !c.life.look(c.ttl) {
 		return
 	}
-	c.log.Info("giving up a silent client", "silent", c.life.silent())
+	c.note(slog.LevelInfo, "giving up a silent client", "silent", c.life.silent())
 	c.detach(false)
 	c.end(NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "no keep-alive came for half of the session's ttl; resume the session"))
 }

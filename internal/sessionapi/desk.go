@@ -2,6 +2,7 @@ package sessionapi
 
 import (
 	"context"
+	"log/slog"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/wire"
@@ -232,6 +233,6 @@ func (g *guest) Over(err error) {
 		c.workers.Wait()
 		c.life.wait()
 		c.server.leave(c)
-		c.log.Info("connection ended", "reason", err)
+		c.note(slog.LevelInfo, "connection ended", "reason", err)
 	}()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -91,15 +92,11 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	c.link, c.ttl = link, time.Duration(o.TTL)*time.Microsecond
 	c.life.begin(clock.Now(), c.ttl)
 	c.caller = lock.Caller{Session: link.Session(), Attach: link.Number()}
-	c.log = c.log.With("session", uint64(c.caller.Session), "attach", c.caller.Attach)
-	if name := c.pass.Principal().Name; name != "" {
-		c.log = c.log.With("principal", name)
-	}
 	leader := c.server.enter(c)
 	if c.server.ending.Err() != nil {
 		c.carrier.Close()
 	}
-	c.log.Info("session attached", "resumed", o.Alive != nil, "ttl", c.ttl)
+	c.note(slog.LevelInfo, "session attached", "resumed", o.Alive != nil, "ttl", c.ttl)
 	c.sendWelcome(h, leader, &o)
 	c.watchPass()
 	return nil, nil

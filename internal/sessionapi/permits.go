@@ -3,6 +3,7 @@ package sessionapi
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/auth"
@@ -97,7 +98,7 @@ func statusRevoked() *ldlmv2.Status {
 // detached: nobody can resume it, and it ends with its ttl.
 func (c *conversation) watchPass() {
 	c.leavePass = c.pass.OnRevoke(func() {
-		c.log.Warn("The client's token or certificate is good no more; its connection is closed")
+		c.note(slog.LevelWarn, "The client's token or certificate is good no more; its connection is closed")
 		c.detach(false)
 		c.end(statusRevoked())
 	})

@@ -3,6 +3,7 @@ package sessionapi
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (c *conversation) submitted(commands []lock.Command, err error) bool {
 		return false
 	default:
 	}
-	c.log.Warn("operations came to no outcome", "operations", len(commands), "error", err)
+	c.note(slog.LevelWarn, "operations came to no outcome", "operations", len(commands), "error", err)
 	s := statusOfError(err)
 	for _, command := range commands {
 		if _, ok := command.(*lock.Close); ok {

@@ -1,6 +1,7 @@
 package sessionapi
 
 import (
+	"log/slog"
 	"sync"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -181,7 +182,7 @@ func (c *conversation) send(f *ldlmv2.ServerFrame) {
 	}
 	if err := c.carrier.Send(f); err != nil {
 		c.broken = true
-		c.log.Debug("cannot write", "error", err)
+		c.note(slog.LevelDebug, "cannot write", "error", err)
 		c.carrier.Close()
 	}
 }

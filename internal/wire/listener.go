@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -157,11 +156,8 @@ func (ln *Listener) tellOfFlood() {
 
 // sort finds out what a connection speaks and hands it over.
 func (ln *Listener) sort(c net.Conn) {
-	deadline := time.Now().Add(ln.config.QuietFor)
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	_ = c.SetDeadline(deadline)
-	native, head, err := sniff(ctx, c)
+	_ = c.SetDeadline(time.Now().Add(ln.config.QuietFor))
+	native, head, err := sniff(c)
 	if err != nil {
 		ln.tellOfRefusal(c, err)
 		_ = c.Close()

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -382,7 +381,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestSniffingReturnsTheError(t *testing.T) {
 	want := errors.New("gone")
-	if _, _, err := sniff(context.Background(), &readOnlyConn{Reader: failing{want}}); err != want {
+	if _, _, err := sniff(&readOnlyConn{Reader: failing{want}}); err != want {
 		t.Errorf("error %v, want %v", err, want)
 	}
 }

@@ -15,10 +15,10 @@ const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // sniff reads just as much of a connection as it takes to tell what it speaks.
 // For HTTP/2, and for everything that is neither, it returns what it read. The
-// context ends a TLS handshake, the connection's deadline all else.
-func sniff(ctx context.Context, c net.Conn) (native bool, head []byte, err error) {
+// connection's deadline ends it, a TLS handshake too.
+func sniff(c net.Conn) (native bool, head []byte, err error) {
 	if t, ok := c.(*tls.Conn); ok {
-		if err := t.HandshakeContext(ctx); err != nil {
+		if err := t.HandshakeContext(context.Background()); err != nil {
 			return false, nil, err
 		}
 		// Who agreed on ALPN must keep to it; who has none is told by first bytes.
