@@ -25,8 +25,12 @@ func TestMain(m *testing.M) {
 }
 
 // TestSmall puts a server under a little of each load. What counts is what came of
-// it, and that nobody else was refused; how long anything took says nothing here.
+// it, that nobody else was refused, and that the server does not keep what it cannot
+// deliver; how long anything took says nothing here. The bound on memory is several times
+// what all of it takes with the race detector, and a small part of what slow readers
+// alone would fill if nothing stopped them.
 func TestSmall(t *testing.T) {
+	const most = 256 << 20
 	for _, trial := range trials() {
 		t.Run(trial.name, func(t *testing.T) {
 			f, err := try(t.Context(), trial, true)
@@ -35,6 +39,9 @@ func TestSmall(t *testing.T) {
 			}
 			if f.During.Pairs == 0 || f.After.Pairs == 0 || f.MemoryMost == 0 {
 				t.Errorf("others: %d pairs during it and %d after it; memory: %d bytes", f.During.Pairs, f.After.Pairs, f.MemoryMost)
+			}
+			if m := max(f.MemoryMost, f.MemoryAfter); m > most {
+				t.Errorf("the server took %d MB of memory, want at most %d", m>>20, most>>20)
 			}
 		})
 	}
