@@ -29,7 +29,10 @@ func (f *Files) Check(member string) error {
 		return err
 	}
 	if err := verify(pool, pair.Leaf); err != nil {
-		return fmt.Errorf("cluster_cert %s is not signed by cluster_ca %s: %w", f.Certificate, f.Authority, err)
+		if _, stranger := errors.AsType[x509.UnknownAuthorityError](err); stranger {
+			return fmt.Errorf("cluster_cert %s is not signed by cluster_ca %s: %w", f.Certificate, f.Authority, err)
+		}
+		return fmt.Errorf("cluster_cert %s: %w", f.Certificate, err)
 	}
 	if name := pair.Leaf.Subject.CommonName; name != member {
 		return fmt.Errorf("cluster_cert %s is the certificate of member %q, and this is member %q: issue one with ldlm cluster ca issue %s",
@@ -41,7 +44,7 @@ func (f *Files) Check(member string) error {
 func (f *Files) read() (*tls.Certificate, *x509.CertPool, error) {
 	pair, err := tls.LoadX509KeyPair(f.Certificate, f.Key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cluster_cert, cluster_key: %w", err)
+		return nil, nil, fmt.Errorf("cluster_cert %s, cluster_key %s: %w", f.Certificate, f.Key, err)
 	}
 	if pair.Leaf == nil {
 		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {

@@ -113,7 +113,7 @@ func (p *Port) greet(c net.Conn, h *hello) (*welcome, error) {
 	}
 	if t, ok := c.(*tls.Conn); ok {
 		if err := t.HandshakeContext(p.ctx); err != nil {
-			return nil, err
+			return nil, explained(err)
 		}
 	}
 	if err := h.write(c); err != nil {
@@ -149,7 +149,7 @@ func (p *Port) receive(c net.Conn) (*hello, error) {
 	}
 	if t, ok := c.(*tls.Conn); ok {
 		if err := t.HandshakeContext(p.ctx); err != nil {
-			return nil, err
+			return nil, explained(err)
 		}
 	}
 	h, err := readHello(c)

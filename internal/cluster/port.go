@@ -48,6 +48,8 @@ type Port struct {
 	streams chan net.Conn // for the journal
 	known   chan struct{} // closed when roll is set
 	roll    Roll
+	// refusals are those that the log has.
+	refusals refusals
 
 	mu       sync.Mutex
 	cluster  string
@@ -179,6 +181,19 @@ func (p *Port) rest(d time.Duration) {
 	}
 }
 
+// noteRefused has the log say that a connection was refused, if it has not said so lately.
+func (p *Port) noteRefused(from net.Addr, err error) {
+	say, suppressed := p.refusals.note(from, err)
+	if !say {
+		return
+	}
+	words := []any{"from", from.String(), "err", err}
+	if suppressed > 0 {
+		words = append(words, "suppressed", suppressed)
+	}
+	p.log.WarnContext(p.ctx, "A connection to the members' port was refused", words...)
+}
+
 // serve serves one connection.
 func (p *Port) serve(raw net.Conn) {
 	c, err := p.secure(raw, tls.Server)
@@ -188,7 +203,7 @@ func (p *Port) serve(raw net.Conn) {
 	}
 	if err != nil {
 		p.drop(raw)
-		p.log.WarnContext(p.ctx, "A connection to the members' port was refused", "from", raw.RemoteAddr().String(), "err", err)
+		p.noteRefused(raw.RemoteAddr(), err)
 		return
 	}
 	if h.purpose == forQuestions {
