@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -70,22 +71,37 @@ func ask(ctx context.Context, address string) (version string, err error) {
 	}
 }
 
-// askREST reports whether an ldlm answers at an address with REST: only that
-// sends a stranger without a cookie away in these words.
+// askREST reports whether an ldlm answers at an address with REST, with or without TLS:
+// only that says in these words whether it is ready or, in version 1, sends a stranger
+// without a cookie away.
 func askREST(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", http.NoBody)
-	if err != nil {
-		return false
+	c := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // it is told nothing, and believed no more than in plain text
+	}}
+	for _, scheme := range []string{"http", "https"} {
+		text := readStart(ctx, &c, scheme+"://"+address+"/readyz?verbose")
+		if strings.Contains(text, "] draining: ") || strings.Contains(text, "create a new session at /session") {
+			return true
+		}
 	}
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return false
+}
+
+// readStart returns the beginning of what is at a URL, or nothing.
+func readStart(ctx context.Context, c *http.Client, url string) string {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return ""
+	}
 	a, err := c.Do(r)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer func() { _ = a.Body.Close() }()
 	const enough = 1 << 10
-	body, err := io.ReadAll(io.LimitReader(a.Body, enough))
-	return err == nil && strings.Contains(string(body), "create a new session at /session")
+	text, _ := io.ReadAll(io.LimitReader(a.Body, enough))
+	return string(text)
 }

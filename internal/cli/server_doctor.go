@@ -193,7 +193,8 @@ func (d *doctor) examinePort(ctx context.Context, option, address string, server
 	case err == nil:
 		_ = l.Close()
 		d.say("ports", verdictOK, option+" "+address+" is free")
-	case serverRuns && (option != "rest_listen_address" || askREST(ctx, onThisMachine(address))):
+	case serverRuns && (option != "rest_listen_address" || d.settings.ClientCA != "" || askREST(ctx, onThisMachine(address))):
+		// Where REST wants a certificate of its clients, nobody else is to hear who it is.
 		d.say("ports", verdictOK, option+" "+address+" is in use, and the server runs")
 	default:
 		d.say("ports", verdictWrong, withCulprit(ctx, option, address, err).Error())

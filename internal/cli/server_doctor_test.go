@@ -14,7 +14,13 @@ import (
 // examined runs ldlm doctor and returns its findings as verdicts and texts.
 func examined(t *testing.T, args ...string) (code int, found string) {
 	t.Helper()
-	r := call(t, Ldlm, nil, append([]string{"doctor", "-o", "json", "--ipc_socket_file", ""}, args...)...)
+	return examinedWith(t, nil, args...)
+}
+
+// examinedWith is examined with variables.
+func examinedWith(t *testing.T, env environment, args ...string) (code int, found string) {
+	t.Helper()
+	r := call(t, Ldlm, env, append([]string{"doctor", "-o", "json", "--ipc_socket_file", ""}, args...)...)
 	var all []finding
 	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil {
 		t.Fatalf("%v in %+v", err, r)
@@ -67,6 +73,25 @@ func TestDoctor(t *testing.T) {
 		code, found := examined(t, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(found, c.want) {
 			t.Errorf("%s: exit code %d, want %d, and %q in\n%s", c.args, code, c.code, c.want, found)
+		}
+	}
+}
+
+// The doctor knows REST of the server that runs, under TLS and behind a password too.
+func TestDoctorKnowsREST(t *testing.T) {
+	a := certstest.New(t)
+	pair := a.Issue("server", time.Now().Add(100*24*time.Hour))
+	secure := []string{"--tls_cert", pair.Certificate, "--tls_key", pair.Key, "--rest_listen_address", "127.0.0.1:0", "--password", "secret"}
+	for _, args := range [][]string{secure[4:6], secure[4:], secure} {
+		server := startServer(t, nil, args...)
+		port := server.restAddress(t)
+		env := environment{"LDLM_CLIENT_TLS_CA": a.File, "LDLM_PASSWORD": "secret"}
+		if len(args) < len(secure) {
+			delete(env, "LDLM_CLIENT_TLS_CA")
+		}
+		args = append(args, "-l", server.address(t), "--rest_listen_address", port)
+		if _, found := examinedWith(t, env, args...); !strings.Contains(found, "ok ports: rest_listen_address "+port+" is in use, and the server runs") {
+			t.Errorf("%q: found\n%s", args, found)
 		}
 	}
 }
