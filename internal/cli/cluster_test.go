@@ -41,8 +41,13 @@ func TestExamineCluster(t *testing.T) {
 		},
 		"nobody leads": {func(s *cluster.Status) { s.Leader = "" }, []string{"wrong 3 of 3 members with a vote answer, and none is known to lead"}},
 		"new":          {func(s *cluster.Status) { s.Awaits, s.Leader = []string{"b", "c"}, "" }, []string{"wrong it is new, and a waits to meet b, c"}},
-		"removed":      {func(s *cluster.Status) { s.Members = s.Members[1:] }, []string{"wrong a is no member any more"}},
-		"far behind":   {func(s *cluster.Status) { s.Members[2].Behind = 5000 }, []string{"ok 3 of 3", "note c is 5000 entries behind"}},
+		"cut off half": {
+			func(s *cluster.Status) { dead(s, 1); dead(s, 2); s.Leader = "b" },
+			[]string{"wrong 1 of 3 members with a vote answer, as far as a can ask them, and b leads", "wrong b at", "wrong c at"},
+		},
+		"removed while cut off": {func(s *cluster.Status) { s.Removed, s.Leader = true, "" }, []string{"wrong a is no member any more"}},
+		"removed":               {func(s *cluster.Status) { s.Members = s.Members[1:] }, []string{"wrong a is no member any more"}},
+		"far behind":            {func(s *cluster.Status) { s.Members[2].Behind = 5000 }, []string{"ok 3 of 3", "note c is 5000 entries behind"}},
 		"joining": {
 			func(s *cluster.Status) { s.Members[2].Votes = false },
 			[]string{"ok 2 of 2", "note c has no vote yet"},

@@ -110,8 +110,11 @@ func examineQuorum(s *cluster.Status) finding {
 	case len(s.Awaits) > 0:
 		return finding{"members", verdictWrong, fmt.Sprintf("it is new, and %s waits to meet %s: all members of a new cluster must run and reach each other once",
 			s.Member, strings.Join(s.Awaits, ", "))}
-	case memberOf(s, s.Member).Member == "":
+	case s.Removed || memberOf(s, s.Member).Member == "":
 		return finding{"members", verdictWrong, s.Member + " is no member any more: to come back it needs an empty data directory, another name and cluster_join"}
+	case 2*answer <= voters && s.Leader != "" && s.Leader != s.Member:
+		return finding{"members", verdictWrong, fmt.Sprintf("%s, as far as %s can ask them, and %s leads: the others serve, and %s may soon be cut off; mend the network, or the names of hosts",
+			count, s.Member, s.Leader, s.Member)}
 	case 2*answer <= voters:
 		return finding{"members", verdictWrong, fmt.Sprintf("%s, and %d must: nothing is granted without a majority; start those that are missing, or mend the network",
 			count, voters/2+1)}
@@ -176,6 +179,6 @@ func (f *findings) examineVersions(s *cluster.Status) {
 		f.say(verdictNote, fmt.Sprintf("members have different versions, %s: they use formats of level %d, and all of them know level %d",
 			strings.Join(versions, " and "), s.Format, oldest))
 	case s.Format < oldest:
-		f.say(verdictNote, fmt.Sprintf("members use formats of level %d, and all of them know level %d: that is settled within about 10 s after all have answered each other, and nothing is amiss until then", s.Format, oldest))
+		f.say(verdictNote, fmt.Sprintf("members use formats of level %d, and all of them know level %d: they change to it about 10 s after all have answered the one that leads, and nothing is amiss until then", s.Format, oldest))
 	}
 }

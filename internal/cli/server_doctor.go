@@ -297,7 +297,7 @@ func (d *doctor) examineDirectory() {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&others != 0:
 		d.say("data", verdictNote, fmt.Sprintf("others may look into %s, which has %04o: chmod 0700", path, info.Mode().Perm()))
 	default:
-		d.say("data", verdictOK, path+" is there; what is in it tells: ldlm dump "+path)
+		d.say("data", verdictOK, path+" is there; what is in it tells: ldlm dump --data-dir "+shellWord(path))
 	}
 }
 

@@ -49,6 +49,8 @@ type Status struct {
 	CertificateUntil time.Time `json:"certificate_until,omitzero"`
 	// Awaits are the members that this one of a new cluster has not met yet.
 	Awaits []string `json:"awaits,omitempty"`
+	// Removed says that others have this member in their lists no more, though it was not told.
+	Removed bool `json:"removed,omitempty"`
 	// Joined says that the member serves clients.
 	Joined  bool   `json:"joined"`
 	Members []Info `json:"members"`

@@ -108,9 +108,22 @@ func (n *Node) overdue() bool {
 func (n *Node) lapse() (ended int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.links) == 0 || n.lease.left() > 2*lookEvery {
+	if n.lease.left() > 2*lookEvery {
 		return 0
 	}
+	return n.endLinks()
+}
+
+// Dismiss ends all links, and counts them: this member can do nothing for its clients any
+// more, and their sessions may be resumed at another one.
+func (n *Node) Dismiss() (ended int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.endLinks()
+}
+
+// endLinks ends all links, and counts them. n.mu is held.
+func (n *Node) endLinks() (ended int) {
 	ended = len(n.links)
 	for session, l := range n.links {
 		l.finish(ErrDetached)

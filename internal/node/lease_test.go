@@ -68,3 +68,26 @@ func TestBeatsOfOthers(t *testing.T) {
 		t.Error("its own beat counts for nothing")
 	}
 }
+
+// A member that can do nothing for its clients any more lets them go at once, with what they
+// hold: their sessions may be resumed.
+func TestDismiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		if n := h.Dismiss(); n != 0 {
+			t.Errorf("%d were dismissed, and nobody was there", n)
+		}
+		l := h.link(1)
+		h.acquire(l, 0, "a")
+		if n := h.Dismiss(); n != 1 {
+			t.Errorf("%d were dismissed, want 1", n)
+		}
+		<-l.Ended()
+		wantError(t, l.Reason(), ErrDetached)
+		h.wantHeld("a", 1, 0)
+		again := h.link(1)
+		if again.Session() != l.Session() {
+			t.Errorf("session %d was resumed as %d", l.Session(), again.Session())
+		}
+	})
+}

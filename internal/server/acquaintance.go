@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ type acquaintance struct {
 	clock time.Duration // by how much its clock of the wall is ahead of this member's
 	lead  int64         // how many entries it had applied when it was heard that this member had not
 	err   error         // of the newest question, if there was no answer
+	// since is when it began not to answer, zero if it does; told says that the log has it.
+	since time.Time
+	told  bool
 }
 
 // Other members are asked how they are every so often, and are given so long to answer.
@@ -73,21 +77,73 @@ func (m *membership) meetOne(ctx context.Context, x raftlog.Peer) {
 	if now.err == nil && !now.said.Time.IsZero() {
 		now.clock = now.said.Time.Sub(asked.Add(now.heard.Sub(asked) / 2))
 	}
+	m.remember(x.Member, now)
+}
+
+// remember keeps what another member has said, and why it says nothing.
+func (m *membership) remember(member string, now acquaintance) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before := m.met[x.Member]
+	before := m.met[member]
 	if before == nil {
 		before = &acquaintance{}
 	}
 	if now.err != nil {
 		now.said, now.heard, now.clock, now.lead = before.said, before.heard, before.clock, before.lead
 	}
-	if m.met[x.Member] = &now; now.said.Clients != before.said.Clients {
+	m.noteSilence(member, before, &now)
+	if m.met[member] = &now; now.said.Clients != before.said.Clients {
 		select {
 		case m.moved <- struct{}{}:
 		default: // it will look anyway
 		}
 	}
+}
+
+// silentFor is how long another member does not answer before the log says so.
+const silentFor = 3 * time.Second
+
+// noteSilence says once that another member does not answer, and why, and once that it does
+// again. mu is held.
+func (m *membership) noteSilence(member string, before, now *acquaintance) {
+	switch {
+	case now.err == nil && before.told:
+		m.log.InfoContext(m.ctx, "Another member answers again", "member", member)
+	case now.err == nil || m.ctx.Err() != nil:
+	case before.since.IsZero():
+		now.since = time.Now()
+	default:
+		now.since, now.told = before.since, before.told
+		if !now.told && time.Since(now.since) >= silentFor {
+			now.told = true
+			m.log.WarnContext(m.ctx, "Another member does not answer", "member", member, "err", now.err)
+		}
+	}
+}
+
+// disowned reports whether another member, which knows who leads and is not behind this one,
+// has it in its list no more: this one was removed while it was cut off. It is asked only
+// while this one does not know who leads.
+func (m *membership) disowned() bool {
+	own := m.journal.AppliedEntry()
+	if _, known := m.journal.Leader(); known || own == 0 {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.met {
+		if a.err == nil && disowns(&a.said, m.config.Name, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// disowns reports whether what a member says of itself means that the one of a name, which has
+// applied the log up to an entry, is a member no more.
+func disowns(said *cluster.Status, name string, own uint64) bool {
+	return said.Leader != "" && said.Entry > own &&
+		!slices.ContainsFunc(said.Members, func(i cluster.Info) bool { return i.Member == name })
 }
 
 // clientsOf is where clients reach a member, "" if that is not known.
@@ -136,7 +192,7 @@ func (m *membership) view(now time.Time) *cluster.Status {
 		v.Joined = true
 	default:
 	}
-	v.Members = m.infos(v, now)
+	v.Members, v.Removed = m.infos(v, now), m.disowned()
 	return v
 }
 

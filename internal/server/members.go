@@ -233,12 +233,29 @@ func (m *membership) warnIfMoved() {
 	}
 }
 
-// remove makes a member none any more, also for the table of locks.
+// remove makes a member none any more, also for the table of locks. It must be another one:
+// whoever is none any more can change nothing.
 func (m *membership) remove(ctx context.Context, name string) error {
+	if name == m.config.Name {
+		return fmt.Errorf("a member is taken out by another one: ask %s", m.anotherOne())
+	}
 	if err := m.journal.Remove(ctx, name); err != nil {
 		return err
 	}
-	return m.node.EndMember(ctx, name)
+	if err := m.node.EndMember(ctx, name); err != nil {
+		return fmt.Errorf("%s is no member any more, but its clients' sessions go on until its lease has ended (%v at most): %w", name, memberLease, err)
+	}
+	return nil
+}
+
+// anotherOne names a member that can be asked to take this one out.
+func (m *membership) anotherOne() string {
+	for _, x := range m.journal.Members() {
+		if x.Votes && x.Member != m.config.Name {
+			return fmt.Sprintf("%s (--member %s)", x.Member, x.Address)
+		}
+	}
+	return "one that joined; this is the only one, and without it there is no cluster"
 }
 
 // noteEvery is how often a member looks at what has no channel to tell of.
@@ -248,15 +265,17 @@ const noteEvery = time.Second
 func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 	var last, awaited string
 	var seen []string
-	var belonged, told bool
+	// A directory with members in it and not this one is that of a member that was removed. With
+	// cluster_join the others say so.
+	belonged, told := m.config.Join == "" && len(m.journal.Members()) > 0, false
 	for {
 		changed := m.journal.Changed()
-		if belongs := m.belongs(); belongs {
+		switch belongs := m.belongs(); {
+		case belongs && !m.disowned():
 			belonged, told = true, false
-		} else if belonged && !told {
+		case (belongs || belonged) && !told:
 			told = true
-			m.log.ErrorContext(m.ctx, "This member was removed from the cluster: it refuses everything. End it; to come back it needs an empty data directory, another name and cluster_join",
-				"member", m.config.Name)
+			m.noteRemoved(belongs)
 		}
 		seen, awaited = m.noteMembers(seen), m.noteAwaited(awaited)
 		l := m.leader()
@@ -274,6 +293,16 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 			return
 		}
 		t.Stop()
+	}
+}
+
+// noteRemoved says that this member was removed, and sends its clients elsewhere. If it was not
+// told but has learned it from the others, its lease has ended, and it has no clients any more.
+func (m *membership) noteRemoved(listed bool) {
+	m.log.ErrorContext(m.ctx, "This member was removed from the cluster: it refuses everything. End it; to come back it needs an empty data directory, another name and cluster_join",
+		"member", m.config.Name)
+	if !listed {
+		m.node.Dismiss()
 	}
 }
 

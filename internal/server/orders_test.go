@@ -55,6 +55,9 @@ func TestMembershipIsAudited(t *testing.T) {
 	if said := order(t, a, cluster.TopicLead, "nobody"); said == "" {
 		t.Error("the lead was handed to nobody")
 	}
+	if said := order(t, b, cluster.TopicRemove, "b"); !strings.Contains(said, "by another one") || !strings.Contains(said, a.address) {
+		t.Errorf("a member that is to take itself out says %q", said)
+	}
 	if said := order(t, a, cluster.TopicRemove, "b"); said != "" {
 		t.Errorf("removal: %s", said)
 	}
