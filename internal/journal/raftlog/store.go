@@ -1,7 +1,6 @@
 package raftlog
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -113,17 +112,22 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	if err := s.settle(math.MaxUint64); err != nil {
 		return err
 	}
-	records := make([]*raft.Log, len(logs))
-	for i, l := range logs {
-		records[i] = encodeRecord(l)
-	}
-	if err := s.wal.StoreLogs(records); err != nil {
-		return s.fatal(err)
+	if err := s.write(logs); err != nil {
+		return err
 	}
 	if s.written != nil {
 		s.written(logs)
 	}
 	return nil
+}
+
+// write puts entries on the disk.
+func (s *store) write(logs []*raft.Log) error {
+	records := make([]*raft.Log, len(logs))
+	for i, l := range logs {
+		records[i] = encodeRecord(l)
+	}
+	return s.fatal(s.wal.StoreLogs(records))
 }
 
 func changesMembers(l *raft.Log) bool { return l.Type == raft.LogConfiguration }
@@ -136,12 +140,17 @@ func (s *store) DeleteRange(first, last uint64) error {
 	return s.fatal(s.wal.DeleteRange(first, last))
 }
 
-// Set implements raft.StableStore. What raft must remember it remembers after everything
-// that it has stored before. Raft panics if it cannot write its term.
+// Set implements raft.StableStore.
 func (s *store) Set(key, value []byte) error {
+	return s.remember(key, func() error { return s.wal.Set(key, value) })
+}
+
+// remember writes what raft must remember, after everything that it has stored before. Raft
+// panics if it cannot write its term.
+func (s *store) remember(key []byte, write func() error) error {
 	err := s.settle(math.MaxUint64)
 	if err == nil {
-		err = s.wal.Set(key, value)
+		err = write()
 	}
 	if err != nil {
 		return s.disk.stop(fmt.Errorf("remember %q: %w", key, err))
@@ -152,9 +161,9 @@ func (s *store) Set(key, value []byte) error {
 // Get implements raft.StableStore.
 func (s *store) Get(key []byte) ([]byte, error) { return s.wal.Get(key) }
 
-// SetUint64 implements raft.StableStore, as Set does.
+// SetUint64 implements raft.StableStore.
 func (s *store) SetUint64(key []byte, value uint64) error {
-	return s.Set(key, binary.LittleEndian.AppendUint64(nil, value))
+	return s.remember(key, func() error { return s.wal.SetUint64(key, value) })
 }
 
 // GetUint64 implements raft.StableStore.

@@ -16,7 +16,7 @@ import (
 // was stored: whatever a member vouches for in a later one is on its disk.
 type tail struct {
 	mu      sync.Mutex
-	logs    []raft.Log
+	logs    []*raft.Log
 	writing bool          // a writer is at work, and will take what is added
 	moved   chan struct{} // closed when something of it is on the disk; nil if nobody waits
 	writers sync.WaitGroup
@@ -29,7 +29,7 @@ func (t *tail) get(index uint64, l *raft.Log) bool {
 	if len(t.logs) == 0 || index < t.logs[0].Index || index-t.logs[0].Index >= uint64(len(t.logs)) {
 		return false
 	}
-	*l = t.logs[index-t.logs[0].Index]
+	*l = *t.logs[index-t.logs[0].Index]
 	return true
 }
 
@@ -48,7 +48,7 @@ func (t *tail) add(logs []*raft.Log) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range logs {
-		t.logs = append(t.logs, raft.Log{Index: l.Index, Term: l.Term, Type: l.Type, Data: l.Data, Extensions: l.Extensions})
+		t.logs = append(t.logs, &raft.Log{Index: l.Index, Term: l.Term, Type: l.Type, Data: l.Data, Extensions: l.Extensions})
 	}
 	idle := !t.writing
 	t.writing = true
@@ -57,7 +57,7 @@ func (t *tail) add(logs []*raft.Log) bool {
 
 // next drops so many entries, which are on the disk, and returns those that are left to
 // be written; none if there is nothing more to do.
-func (t *tail) next(written int) []raft.Log {
+func (t *tail) next(written int) []*raft.Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.logs = slices.Delete(t.logs, 0, written)
@@ -98,11 +98,7 @@ func (s *store) append(logs []*raft.Log) error {
 // shares the next one. After a failure it stays as it is.
 func (s *store) writeTail() {
 	for logs := s.tail.next(0); len(logs) > 0; logs = s.tail.next(len(logs)) {
-		records := make([]*raft.Log, len(logs))
-		for i := range logs {
-			records[i] = encodeRecord(&logs[i])
-		}
-		if s.fatal(s.wal.StoreLogs(records)) != nil {
+		if s.write(logs) != nil {
 			return
 		}
 	}
@@ -159,7 +155,8 @@ func (*links) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.App
 }
 
 // leadsOthers reports whether this member leads and nothing can be committed without
-// another one. It is asked by raft as it stores entries: neither changes meanwhile.
+// another one. It is asked by raft as it stores entries: the members do not change meanwhile,
+// and the lead may be lost.
 func (j *Journal) leadsOthers() bool {
 	return j.running.Load() && j.raft.State() == raft.Leader && !j.votesAlone()
 }
