@@ -207,8 +207,6 @@ func (j *Journal) change(kind byte, about Peer) error {
 	case kind == askAdmit && !is && j.roll.met(about.Member):
 		return refused(fmt.Errorf("there was a member %q before, and a name belongs to its first data directory for ever: "+
 			"join with an empty data directory and a name that was never used", about.Member))
-	case kind == askAdmit && !is:
-		f = j.raft.AddNonvoter(id, address, 0, limit)
 	case kind == askAdmit && !now.Votes:
 		f = j.raft.AddNonvoter(id, address, 0, limit)
 	default:
