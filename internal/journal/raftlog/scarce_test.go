@@ -77,7 +77,7 @@ func TestNoOpenFilesForLong(t *testing.T) {
 }
 
 // Where there is no room, room is to be made; nothing is wrong with the disk then.
-func TestNoRoomSaysWhatToDo(t *testing.T) {
+func TestNoRoomNamesTheNextStep(t *testing.T) {
 	for err, want := range map[error]string{syscall.ENOSPC: "make room on the disk, then", syscall.EIO: "check the disk, then"} {
 		d := newDisk(slog.New(slog.DiscardHandler), time.Hour, nil)
 		if got := d.do(opWrite, "x", func() error { return err }); !strings.Contains(got.Error(), want) {

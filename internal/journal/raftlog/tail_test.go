@@ -239,6 +239,21 @@ func openTail(t *testing.T) (*Journal, *platter) {
 	return j, disk
 }
 
+// wantBehind expects something to be done when the gate of a disk is open, and not before.
+func wantBehind(t *testing.T, gate chan struct{}, do func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	synctest.Wait()
+	if len(done) > 0 {
+		t.Error("it did not wait for what is in the tail")
+	}
+	close(gate)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // What is in the tail can be read like the rest of the log, and all that raft does with its
 // log or its memory comes behind it.
 func TestTail(t *testing.T) {
@@ -277,19 +292,7 @@ func TestTail(t *testing.T) {
 				if err := s.settle(last); err != nil {
 					t.Errorf("what was written before is waited for: %v", err)
 				}
-				done := make(chan error, 1)
-				go func() {
-					defer close(done)
-					done <- do(s, last+3)
-				}()
-				synctest.Wait()
-				if len(done) > 0 {
-					t.Error("it overtook the tail")
-				}
-				close(gate)
-				if err := <-done; err != nil {
-					t.Error(err)
-				}
+				wantBehind(t, gate, func() error { return do(s, last+3) })
 				if written, err := s.wal.LastIndex(); written < last+2 || err != nil {
 					t.Errorf("entry %d is the last one on the disk: %v", written, err)
 				}
@@ -340,18 +343,9 @@ func TestLeadLostWhileStoring(t *testing.T) {
 			}
 			return false
 		}
-		stored := make(chan error, 1)
-		go func() {
-			stored <- s.StoreLog(&raft.Log{Index: last + 1, Term: 9, Type: raft.LogCommand, Data: []byte("x")})
-		}()
-		synctest.Wait()
-		if len(stored) > 0 {
-			t.Error("it counts as stored, and is on no disk")
-		}
-		close(gate)
-		if err := <-stored; err != nil {
-			t.Error(err)
-		}
+		wantBehind(t, gate, func() error {
+			return s.StoreLog(&raft.Log{Index: last + 1, Term: 9, Type: raft.LogCommand, Data: []byte("x")})
+		})
 		if written, err := s.wal.LastIndex(); written != last+1 || err != nil {
 			t.Errorf("entry %d is the last one on the disk: %v", written, err)
 		}
