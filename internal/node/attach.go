@@ -47,30 +47,33 @@ func (n *Node) bounded(i *lock.Info) *lock.Info {
 	return &c
 }
 
-// attach proposes a command that attaches a session to the present incarnation.
-// It goes out behind a beat, so that the member does not end right afterwards
-// for not having beaten while nobody was attached.
+// attach proposes a command that attaches a session to the present incarnation. It goes out
+// behind a beat if none was taken lately, so that the member does not end right afterwards for
+// not having beaten while nobody was attached.
 func (n *Node) attach(ctx context.Context, command func(lock.Incarnation) lock.Command) (*Link, lock.Outcome, error) {
 	if err := n.notYet(); err != nil {
 		return nil, lock.Outcome{}, err
 	}
 	inDoubt := false
 	for r := (retry{}); ; {
-		in, beat := n.beatNow()
-		b := newBatch(beat, command(in))
+		in, beat := n.beatIfDue()
+		b := newBatch(append(beat, command(in))...)
 		b.joins = newLink(n)
 		err := n.propose(ctx, b)
 		inDoubt = inDoubt || errors.Is(err, journal.ErrUnknown)
-		switch {
-		case err == nil && b.outcomes[1].Code == lock.MemberEnded:
-			if o, err := n.join(ctx, in); err != nil || o.Code != lock.OK {
-				return nil, o, err
+		if err == nil {
+			o := b.outcomes[len(beat)]
+			switch o.Code {
+			case lock.MemberEnded:
+				if o, err := n.join(ctx, in); err != nil || o.Code != lock.OK {
+					return nil, o, err
+				}
+				continue
+			case lock.OK:
+				return b.joins, o, nil
+			default:
+				return nil, o, nil
 			}
-			continue
-		case err == nil && b.outcomes[1].Code != lock.OK:
-			return nil, b.outcomes[1], nil
-		case err == nil:
-			return b.joins, b.outcomes[1], nil
 		}
 		n.disown(b)
 		switch {
@@ -113,6 +116,17 @@ func (n *Node) beatNow() (lock.Incarnation, *lock.Beat) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.incarnation, n.nextBeat()
+}
+
+// beatIfDue makes the next beat, alone in a list, or none while others are attached, for whom the
+// member beats, and more than half of the lease is left.
+func (n *Node) beatIfDue() (lock.Incarnation, []lock.Command) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.links) > 0 && n.lease.left() > n.lease.length/2 {
+		return n.incarnation, nil
+	}
+	return n.incarnation, []lock.Command{n.nextBeat()}
 }
 
 // nextBeat is called with mu held.

@@ -273,3 +273,35 @@ func TestOpenChecksLease(t *testing.T) {
 		t.Error("a lease of 15 s with a beat every 7 s was accepted")
 	}
 }
+
+// Who comes while others are there costs no beat: the member beats for all of them. When its
+// beats come to nothing, whoever comes brings one.
+func TestAttachBeatsIfDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		h.link(1)
+		synctest.Wait()
+		before := h.beats()
+		for secret := byte(2); secret < 100; secret++ {
+			h.link(secret)
+		}
+		if n := h.beats(); n != before {
+			t.Errorf("98 who came cost %d beats", n-before)
+		}
+		h.desk.rule(only(&lock.Beat{}, refuse))
+		elapse(timeOf(h.settings().MemberLease)/2 + time.Second)
+		h.desk.rule(nil)
+		before = h.beats()
+		h.link(100)
+		if n := h.beats(); n != before+1 {
+			t.Errorf("with half of the lease gone who came brought %d beats, want 1", n-before)
+		}
+	})
+}
+
+// beats counts the beats that were sent.
+func (h *house) beats() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.beat
+}
