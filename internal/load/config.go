@@ -71,7 +71,8 @@ type Config struct {
 	// keep out of each other's way.
 	Prefix string
 	// ServerTime returns the processor time that the server has used; nil if
-	// nobody knows.
+	// nobody knows. It fails at the end if the server has ended meanwhile, and then
+	// what it has used is not known.
 	ServerTime func() (time.Duration, error)
 	// Progress, if not nil, is called every Every while the run goes on, and when
 	// it enters a phase, by the goroutine of Run: what it takes is waited for.

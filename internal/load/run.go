@@ -162,7 +162,9 @@ func (r *run) work(ctx context.Context) error {
 		base := r.done()
 		r.attend(ctx, Progress{Phase: Measuring, Of: r.config.Duration}, nil, done, func() int64 { return r.done() - base })
 		r.phase.Store(over)
-		err = r.mark(&r.to, &r.usedTo)
+		if r.mark(&r.to, &r.usedTo) != nil {
+			r.usedTo = 0 // its process has ended meanwhile, as when it was started anew
+		}
 	}
 	r.phase.Store(over)
 	<-done
@@ -297,8 +299,7 @@ func (r *run) result(ctx context.Context) Result {
 	if result.Pairs > 0 && result.Seconds > 0 {
 		result.PairsPerSecond = float64(result.Pairs) / result.Seconds
 	}
-	if c.ServerTime != nil && result.Pairs > 0 {
-		used := r.usedTo - r.usedFrom
+	if used := r.usedTo - r.usedFrom; c.ServerTime != nil && result.Pairs > 0 && used >= 0 {
 		result.Server = &ServerUse{CPUSeconds: used.Seconds(), CPUMicrosPerPair: micros(used) / float64(result.Pairs)}
 	}
 	return result

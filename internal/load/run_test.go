@@ -221,6 +221,27 @@ func TestInterruptionWhileHolding(t *testing.T) {
 	})
 }
 
+// A server that is started anew while the clock runs is one of which nobody knows what it
+// has used.
+func TestServerStartedAnew(t *testing.T) {
+	for name, end := range map[string]func() (time.Duration, error){
+		"its process is gone":        func() (time.Duration, error) { return 0, errors.New("no such process") },
+		"another one has its number": func() (time.Duration, error) { return time.Millisecond, nil },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(time.Millisecond, 0)
+			used := func() (time.Duration, error) { return time.Second, nil }
+			got, err := Run(t.Context(), Config{
+				Dial: f.dial, Workload: Pairs, Workers: 1, Duration: time.Second,
+				ServerTime: func() (time.Duration, error) { defer func() { used = end }(); return used() },
+			})
+			if err != nil || got.Pairs == 0 || got.Server != nil {
+				t.Errorf("%s: got %+v, %+v, %v", name, got, got.Server, err)
+			}
+		})
+	}
+}
+
 func TestFailures(t *testing.T) {
 	broken := errors.New("broken")
 	for name, change := range map[string]func(c *Config, f *fake){
