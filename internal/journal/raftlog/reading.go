@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -25,7 +24,7 @@ import (
 // Barrier waits until what is read here is current. It waits for a lead, and then
 // for as long as it takes to make sure of it: nothing if nobody else has a vote.
 // With a Courier the lead may be another member's, and it is not waited for longer
-// than an election takes.
+// than an election takes. Without one nobody else can lead.
 func (j *Journal) Barrier(ctx context.Context) error {
 	if j.cfg.Courier != nil {
 		return j.barrierAnywhere(ctx)
@@ -40,12 +39,11 @@ func (j *Journal) Barrier(ctx context.Context) error {
 		switch {
 		case over != nil:
 			return over
-		case term != 0 && j.votesAlone():
+		case term != 0:
 			return nil
 		}
 		select {
 		case <-changed:
-		case <-time.After(j.cfg.Timing.Heartbeat):
 		case <-ctx.Done():
 		}
 	}
