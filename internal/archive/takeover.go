@@ -37,7 +37,7 @@ type TakeOver struct {
 func (t *TakeOver) Run(ctx context.Context) error {
 	since, has, err := raftlog.Born(t.To.Dir)
 	if err != nil {
-		return err
+		return t.Beside(err)
 	}
 	if has {
 		t.warnIfChanged(ctx, since)
@@ -55,10 +55,16 @@ func (t *TakeOver) Run(ctx context.Context) error {
 		return fmt.Errorf("loadState() error reading state file: %w", err)
 	}
 	if err := raftlog.Restore(t.To.config(), raftlog.SnapshotInfo{}, chunksOf(table)); err != nil { //nolint:contextcheck // it is done or not: there is nothing to end
-		return err
+		return t.Beside(err)
 	}
 	t.tell(ctx, f)
 	return nil
+}
+
+// Beside adds to an error of the directory which file it stands beside: whoever started
+// the server has named only that.
+func (t *TakeOver) Beside(err error) error {
+	return fmt.Errorf("%w\nThat is where the locks of state_file %s are kept; another file has another directory", err, t.File)
 }
 
 // warnIfChanged is for whoever has let the old server run again after its file was

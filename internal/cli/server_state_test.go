@@ -108,7 +108,8 @@ func TestStateFileInUse(t *testing.T) {
 	r := startServer(t, nil, "-s", path)
 	v1, _ := dialV1(t, r.address(t))
 	second := call(t, LdlmServer, nil, "-l", "127.0.0.1:0", "-s", path)
-	if second.code != 1 || !strings.Contains(second.stderr, path+".d: another process uses it") {
+	if second.code != 1 || !strings.Contains(second.stderr, path+".d: another process uses it") ||
+		!strings.Contains(second.stderr, "the locks of state_file "+path+" are kept") || strings.Contains(second.stderr, "data_dir") {
 		t.Errorf("exit code %d, stderr\n%s", second.code, second.stderr)
 	}
 	take(t, v1, "still there", 1)

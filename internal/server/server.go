@@ -214,8 +214,8 @@ func openNode(c *Config, r *rounds) (*node.Node, *raftlog.Journal, *membership, 
 		n, err := node.Open(cfg, memory.Open)
 		return n, nil, nil, err
 	}
+	t := archive.TakeOver{File: c.StateFile, To: archive.Target{Dir: c.DataDir}, Lease: c.RestartLease, Logger: c.Logger}
 	if c.StateFile != "" {
-		t := archive.TakeOver{File: c.StateFile, To: archive.Target{Dir: c.DataDir}, Lease: c.RestartLease, Logger: c.Logger}
 		if err := t.Run(context.Background()); err != nil {
 			return nil, nil, nil, err
 		}
@@ -234,6 +234,9 @@ func openNode(c *Config, r *rounds) (*node.Node, *raftlog.Journal, *membership, 
 	n, err := node.Open(cfg, raftlog.Opener(files, &kept))
 	if err != nil && m != nil {
 		m.close()
+	}
+	if err != nil && c.StateFile != "" {
+		err = t.Beside(err)
 	}
 	return n, kept, m, err
 }

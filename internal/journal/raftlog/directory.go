@@ -81,11 +81,11 @@ func openDirectory(path string) (*directory, error) {
 
 // unusable says what is wrong with a data directory, and what to do about it.
 func unusable(path string, err error) error {
-	step := "name another one with data_dir"
+	step := "name another one"
 	info, statErr := os.Stat(path)
 	switch {
 	case statErr == nil && !info.IsDir():
-		return fmt.Errorf("the data directory %s is a file: name a directory with data_dir, or move the file away", path)
+		return fmt.Errorf("the data directory %s is a file: name a directory, or move the file away", path)
 	case errors.Is(err, fs.ErrPermission):
 		step = "give the user that runs the server the right to read and write it (and nobody else), or " + step
 	case isReadOnly(err):
@@ -128,7 +128,7 @@ func (d *directory) takeLock() (err error) {
 }
 
 func (d *directory) inUse(by string) error {
-	return fmt.Errorf("the data directory %s: %w%s: end that one, or name another directory with data_dir", d.path, ErrInUse, by)
+	return fmt.Errorf("the data directory %s: %w%s: end that one, or name another directory", d.path, ErrInUse, by)
 }
 
 // missing says that the directory is not in its place any more, nil if it is. What is
@@ -201,7 +201,7 @@ func (d *directory) checkEmpty() error {
 	for _, e := range entries {
 		if name := e.Name(); name != "lock" && name != "lost+found" && !strings.HasPrefix(name, "identity.") {
 			return fmt.Errorf("the data directory %s has no file named identity, but it has %s: "+
-				"restore identity if this is a data directory, or name an empty directory with data_dir", d.path, name)
+				"restore identity if this is a data directory, or name an empty directory", d.path, name)
 		}
 	}
 	return nil
@@ -232,9 +232,9 @@ func (d *directory) claim(disk *disk, cluster, member string) error {
 		return d.writeIdentity(disk)
 	case d.Member != member:
 		return fmt.Errorf("the data directory %s belongs to member %q, and this is member %q: "+
-			"start it with that name, or name another directory with data_dir", d.path, d.Member, member)
+			"start it with that name, or name another directory", d.path, d.Member, member)
 	case cluster != "" && d.Cluster != cluster:
-		return fmt.Errorf("the data directory %s belongs to cluster %s, and not to %s: name another directory with data_dir", d.path, d.Cluster, cluster)
+		return fmt.Errorf("the data directory %s belongs to cluster %s, and not to %s: name another directory", d.path, d.Cluster, cluster)
 	case d.Directory == "":
 		d.Directory = newID()
 		return d.writeIdentity(disk)
