@@ -5,6 +5,10 @@ import (
 	"fmt"
 )
 
+// ErrNewerFormat is wrapped by errors of a Restorer for a snapshot in a format that this
+// version does not know.
+var ErrNewerFormat = errors.New("use a newer version")
+
 // What a Restorer makes of each kind of record. Nothing in a record is believed:
 // what cannot be is an error, never a panic.
 
@@ -14,8 +18,12 @@ func (r *Restorer) readHead(d *decoder) {
 		return
 	}
 	format := d.uint()
-	if format == 0 || format > FormatLevel {
-		d.fail(fmt.Errorf("written in format %d, this version reads up to %d: use a newer version", format, FormatLevel))
+	switch {
+	case format == 0:
+		d.fail(errors.New("head has no format"))
+		return
+	case format > FormatLevel:
+		d.fail(fmt.Errorf("written in format %d, this version reads up to %d: %w", format, FormatLevel, ErrNewerFormat))
 		return
 	}
 	r.t.settings.Format = uint32(format)

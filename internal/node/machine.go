@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -150,7 +151,10 @@ func (m *machine) Restore(next func() ([]byte, error)) error {
 		if chunk == nil {
 			break
 		}
-		if err := r.Write(chunk); err != nil {
+		switch err := r.Write(chunk); {
+		case errors.Is(err, lock.ErrNewerFormat):
+			return fmt.Errorf("%w: restore a snapshot: %w", journal.ErrNewer, err)
+		case err != nil:
 			return fmt.Errorf("restore a snapshot: %w", err)
 		}
 	}

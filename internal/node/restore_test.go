@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -236,3 +237,25 @@ func TestBatchEncoding(t *testing.T) {
 }
 
 var _ journal.Batch = (*batch)(nil)
+
+// A snapshot that a newer version has written says so: then the version is to be changed, and
+// nothing is wrong with the snapshot.
+func TestNewerSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openHouse(t, Config{})
+		const magic = "LDLMsnap" // the number of the format follows
+		restored := func(format byte) error {
+			chunks := h.snapshot()
+			at := bytes.Index(chunks[0], []byte(magic))
+			if at < 0 {
+				t.Fatalf("the snapshot does not begin with %s", magic)
+			}
+			chunks[0][at+len(magic)] = format
+			return h.desk.machine.Restore(chunkReader(chunks))
+		}
+		wantError(t, restored(lock.FormatLevel+1), journal.ErrNewer, lock.ErrNewerFormat)
+		if err := restored(0); err == nil || errors.Is(err, journal.ErrNewer) {
+			t.Errorf("a snapshot without a format: %v", err)
+		}
+	})
+}

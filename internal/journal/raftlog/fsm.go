@@ -32,6 +32,7 @@ type fsm struct {
 	applied uint64          // index of the newest entry, as the machine counts them
 	batches []journal.Batch // scratch of Apply
 	broken  bool            // an entry could not be read: nothing is applied any more
+	unread  error           // of the last snapshot that could not be restored
 
 	// What was applied since the newest snapshot; more wakes the keeper.
 	entries, bytes atomic.Int64
@@ -242,9 +243,10 @@ func (f *fsm) endSnapshot() {
 }
 
 // Restore implements raft.FSM.
-func (f *fsm) Restore(r io.ReadCloser) error {
+func (f *fsm) Restore(r io.ReadCloser) (err error) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
+	defer func() { f.unread = err }()
 	counted := &countingReader{r: r}
 	s, err := newStreamReader(counted)
 	if err != nil {

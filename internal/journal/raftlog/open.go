@@ -182,6 +182,9 @@ func (j *Journal) start() (err error) {
 		j.queue.company.kept = true
 	}
 	if j.raft, err = newRaft(rc, j); err != nil {
+		if j.fsm.unread != nil { // raft says only that there is no snapshot that it could use
+			err = j.fsm.unread
+		}
 		return fmt.Errorf("start from %s: %w", j.cfg.Dir, tooNew(err))
 	}
 	j.running.Store(true)
