@@ -51,10 +51,10 @@ func TestDirectoryOfSomebodyElse(t *testing.T) {
 
 	other := c
 	other.Member = "b"
-	refusedWith(t, other, dir, `belongs to member "a"`, `this is member "b"`, "data_dir")
+	refusedWith(t, other, dir, `belongs to member "a"`, `this is member "b"`, "name another directory")
 	other = c
 	other.Cluster = "4567"
-	refusedWith(t, other, dir, "cluster 0123", "4567", "data_dir")
+	refusedWith(t, other, dir, "cluster 0123", "4567", "name another directory")
 	mustClose(t, mustBegin(t, c, &tape{}))
 }
 
@@ -75,7 +75,7 @@ func TestDirectoryOfANewerVersion(t *testing.T) {
 func TestDirectoryInUse(t *testing.T) {
 	dir := fastDir(t)
 	j := mustBegin(t, small(dir), &tape{})
-	refusedWith(t, small(dir), dir, "another process uses it", "process ", "data_dir")
+	refusedWith(t, small(dir), dir, "another process uses it", "process ", "name another directory")
 	if _, err := Open(small(dir), &tape{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("got %v", err)
 	}
@@ -102,7 +102,7 @@ func TestDirectoryThatIsAFile(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refusedWith(t, small(path), path, "is a file", "data_dir")
+	refusedWith(t, small(path), path, "is a file", "name a directory")
 }
 
 func TestDirectoryWithoutRights(t *testing.T) {
@@ -113,14 +113,14 @@ func TestDirectoryWithoutRights(t *testing.T) {
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	refusedWith(t, small(dir), dir, "permission denied", "data_dir")
+	refusedWith(t, small(dir), dir, "permission denied", "name another one")
 }
 
 func TestDirectoryOnAReadOnlyFileSystem(t *testing.T) {
 	if _, err := os.Stat("/proc/version"); err != nil {
 		t.Skip("no file system here that cannot be written to")
 	}
-	refusedWith(t, small("/proc/ldlm"), "/proc/ldlm", "data_dir")
+	refusedWith(t, small("/proc/ldlm"), "/proc/ldlm", "name another one")
 }
 
 // Whoever can read the directory can release every lock.
