@@ -292,8 +292,11 @@ type view struct {
 }
 
 // Persist implements raft.FSMSnapshot. The caller closes the sink, or cancels it.
-func (v *view) Persist(sink raft.SnapshotSink) error {
-	counted := &countingWriter{w: sink}
+func (v *view) Persist(to raft.SnapshotSink) error {
+	if k, is := to.(*sink); is {
+		k.own = true
+	}
+	counted := &countingWriter{w: to}
 	if err := v.write(counted); err != nil {
 		return err
 	}

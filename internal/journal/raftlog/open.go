@@ -72,6 +72,7 @@ func (j *Journal) open() error {
 	if err := j.openLog(); err != nil {
 		return err
 	}
+	j.snapshots.log = j.store
 	if j.cfg.Streams != nil {
 		j.cfg.Transport = j.newTransport()
 	}

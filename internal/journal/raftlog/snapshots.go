@@ -32,6 +32,7 @@ type snapshots struct {
 	disk    *disk
 	dir     string
 	cluster string
+	log     *store // that goes on behind them; nil while no journal runs
 }
 
 // newSnapshots are those of a directory.
@@ -136,7 +137,7 @@ func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Co
 	if err != nil {
 		return nil, err
 	}
-	k := &sink{store: s, id: meta.name()}
+	k := &sink{store: s, id: meta.name(), index: index, term: term}
 	path := filepath.Join(s.dir, k.id+snapshotSuffix)
 	k.path = path + temporarySuffix
 	err = s.attempt(opCreate, k.path, func() (err error) {
@@ -150,6 +151,32 @@ func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Co
 		return nil, errors.Join(err, k.Cancel())
 	}
 	return k, nil
+}
+
+// errHadAlready is what another member is told whose snapshot has nothing that is not here.
+var errHadAlready = errors.New("all of the snapshot was here already, and perhaps more: it is not taken")
+
+// had reports whether a snapshot of another member has nothing that is not here: a newer one
+// is, or the log has its last entry, or goes on behind it. Raft would go back to it, and drop
+// a log that this member has vouched for: it may have been on its way for long.
+func (s *snapshots) had(k *sink) bool {
+	paths, err := s.list()
+	if err != nil || s.log == nil {
+		return false
+	}
+	newest := ""
+	if len(paths) > 0 {
+		newest = strings.TrimSuffix(filepath.Base(paths[0]), snapshotSuffix)
+	}
+	var l raft.Log
+	switch {
+	case newest > k.id:
+		return true
+	case s.log.GetLog(k.index, &l) == nil:
+		return l.Term == k.term
+	default:
+		return newest == k.id && s.log.GetLog(k.index+1, &l) == nil
+	}
 }
 
 // attempt carries out an operation on a file that is not needed yet: a full disk, or
@@ -175,10 +202,12 @@ func isOutOfFiles(err error) bool {
 
 // sink is a snapshot that is being written.
 type sink struct {
-	store    *snapshots
-	id, path string
-	file     *os.File // nil when it is done with
-	unsynced int
+	store       *snapshots
+	id, path    string
+	index, term uint64
+	own         bool     // it is of this member's state, and not sent by another one
+	file        *os.File // nil when it is done with
+	unsynced    int
 }
 
 // ID implements raft.SnapshotSink.
@@ -205,6 +234,9 @@ func (k *sink) sync() error {
 func (k *sink) Close() error {
 	if k.file == nil {
 		return nil
+	}
+	if !k.own && k.store.had(k) {
+		return errors.Join(errHadAlready, k.Cancel())
 	}
 	if err := k.sync(); err != nil {
 		return errors.Join(err, k.Cancel())

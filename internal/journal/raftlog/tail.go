@@ -1,7 +1,9 @@
 package raftlog
 
 import (
+	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -144,6 +146,16 @@ func (l *links) AppendEntries(id raft.ServerID, target raft.ServerAddress, req *
 	err := l.Transport.AppendEntries(id, target, req, resp)
 	if n := len(req.Entries); err == nil && n > 0 && resp.Success {
 		err = l.store.settle(req.Entries[n-1].Index)
+	}
+	return err
+}
+
+// InstallSnapshot implements raft.Transport. A member that had all of a snapshot is where it
+// would be with it. Its refusal comes as a text.
+func (l *links) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	err := l.Transport.InstallSnapshot(id, target, req, resp, data)
+	if err != nil && strings.Contains(err.Error(), errHadAlready.Error()) {
+		resp.Success, err = true, nil
 	}
 	return err
 }
