@@ -33,7 +33,7 @@ func TestCompletion(t *testing.T) {
 		"lock --all nightly o":      "other",
 		"lock x --on-lost ":         "kill|term|warn",
 		"elect x -o ":               "text|json",
-		"config view -o ":           "table|json",
+		"config view -o ":           "table|wide|json|yaml|name|go-template=",
 		"ls --color ":               "auto|always|never",
 		"watch --types ":            strings.Join(eventWords(), "|"),
 		"ls --address 127.0.0.1:1 ": "",

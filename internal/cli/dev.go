@@ -197,8 +197,6 @@ func (d *dev) print(w io.Writer) {
 		elsewhere = "LDLM_ADDRESS=" + address.String() + " "
 	}
 	fmt.Fprintf(w, "  Try:  %sldlm lock demo -- sleep 60\n", elsewhere)
-	if d.socket != nil {
-		fmt.Fprintln(w, "        ldlm-lock list")
-	}
+	fmt.Fprintf(w, "        %sldlm ls\n", elsewhere)
 	fmt.Fprintln(w, "Ctrl-C stops it.")
 }

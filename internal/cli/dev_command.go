@@ -42,7 +42,7 @@ func newDev(p *Process) *cobra.Command {
 		},
 	}
 	binding := config.Bind(c.Flags(), &settings)
-	c.Flags().StringVarP(&output, "output", "o", "text", "what it prints: text or json")
+	c.Flags().StringVarP(&output, "output", "o", "text", "without a command, what it prints: text or json")
 	c.RunE = func(c *cobra.Command, command []string) error {
 		if err := binding.Load(p.Getenv); err != nil {
 			return misused(c, err)

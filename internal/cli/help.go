@@ -41,7 +41,7 @@ func topic(name string) string {
 }
 
 // newHelp is cobra's own command, but that it refuses what there is no help for.
-func newHelp(p *Process) *cobra.Command {
+func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND or TOPIC]",
 		Short: "Show what a command does, or a topic",
@@ -51,7 +51,6 @@ func newHelp(p *Process) *cobra.Command {
 				return noHelp(c, about, args)
 			}
 			about.InitDefaultHelpFlag()
-			about.SetOut(p.Stdout)
 			return about.Help()
 		},
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

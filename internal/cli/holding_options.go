@@ -142,6 +142,10 @@ func (o *holdingOptions) check(dashed bool) error {
 		return errors.New("-n does not wait, and -w does")
 	case o.shared && o.exclusive:
 		return errors.New("-s and -x exclude each other")
+	case o.shared && o.size > 1:
+		return fmt.Errorf("-s shares a lock of size 1, which any number can, and --size %d has so many permits", o.size)
+	case o.size > 0 && o.permits > o.size:
+		return fmt.Errorf("--permits %d are more than the lock has: --size says %d", o.permits, o.size)
 	case o.conflictCode < 0 || o.conflictCode > 255:
 		return fmt.Errorf("-E %d is no exit code", o.conflictCode)
 	case o.observe && (o.runs() || o.again || o.whilePID != 0):

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -63,7 +64,7 @@ func addCommands(root *cobra.Command, p *Process) {
 			newServer(p), newDev(p), newConfig(p), newCluster(p), newToken(p), newSnapshot(p), newDump(p), newDoctor(p), newBench(p),
 		}},
 		{"program", "This program:", []*cobra.Command{
-			newContext(p), newMan(p), newVersion(p), newHelp(p),
+			newContext(p), newMan(p), newVersion(p), newHelp(),
 		}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -96,8 +97,9 @@ func refuseUnknownShells(root *cobra.Command, p *Process) {
 
 // run executes a tree of commands and returns the exit code.
 func (p *Process) run(root *cobra.Command) int {
+	out := &heedingWriter{w: p.Stdout}
 	root.SetArgs(append([]string{}, p.Args...)) // not nil, which would mean those of the process
-	root.SetOut(p.Stdout)
+	root.SetOut(out)
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	if root.HasSubCommands() {
@@ -105,7 +107,25 @@ func (p *Process) run(root *cobra.Command) int {
 			return flagError(err, func(err error) error { return misused(c, suggestFlag(c, err)) })
 		})
 	}
-	return p.exit(root.Execute(), root.Name()+": ")
+	err := root.Execute()
+	if err == nil {
+		err = writeError(out.err)
+	}
+	return p.exit(err, root.Name()+": ")
+}
+
+// A heedingWriter keeps the first error of writing: who writes help does not look.
+type heedingWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (h *heedingWriter) Write(b []byte) (int, error) {
+	n, err := h.w.Write(b)
+	if h.err == nil {
+		h.err = err
+	}
+	return n, err
 }
 
 // flagError lets -help be --help: it came here because its letters were taken

@@ -46,11 +46,11 @@ func (o *outputFlags) showList(ctx context.Context, l *list) error {
 		now := time.Now()
 		out := o.printer(false).newListing(l, now)
 		for e, err := range l.each(ctx, c, now) {
-			if err == nil {
-				err = out.add(&e)
-			}
 			if err != nil {
 				return errors.Join(err, out.flush())
+			}
+			if err := out.add(&e); err != nil {
+				return err
 			}
 		}
 		return out.end()

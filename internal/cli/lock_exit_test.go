@@ -58,6 +58,8 @@ func TestExitCodesOfLock(t *testing.T) {
 		{"lock x -c true -- true", exitUsage, "exclude each other"},
 		{"lock x -n -w 1 -- true", exitUsage, "-n does not wait"},
 		{"lock x -s -x -- true", exitUsage, "exclude each other"},
+		{"lock x -s --size 3 -- true", exitUsage, "-s shares a lock of size 1"},
+		{"lock x --size 3 --permits 4 -- true", exitUsage, "--size says 3"},
 		{"lock x --label team -- true", exitUsage, "want KEY=VALUE"},
 		{"lock x -E 256 -- true", exitUsage, "no exit code"},
 		{"lock x --on-lost=shrug -- true", exitUsage, "kill, term or warn"},

@@ -104,13 +104,15 @@ func (brokenPipe) Write([]byte) (int, error) {
 // What cannot be written for another reason is a failure.
 func TestFullDisk(t *testing.T) {
 	s := newSite(t)
-	stderr := newOutput()
-	code := Ldlm(Process{
-		Args: []string{"ls"}, Stdout: fullDisk{}, Stderr: stderr, Getenv: s.env.in(t.TempDir()),
-		Notify: func() (<-chan os.Signal, func()) { return nil, func() {} },
-	})
-	if code != 1 || !strings.Contains(stderr.String(), "no space left on device") {
-		t.Errorf("exit code %d, stderr %q", code, stderr.String())
+	for _, args := range []string{"ls", "ls -o yaml", "ls --sort none", "context ls", "version", "help lock", "help exit-codes", "lock --help", "config", "completion bash"} {
+		stderr := newOutput()
+		code := Ldlm(Process{
+			Args: strings.Fields(args), Stdout: fullDisk{}, Stderr: stderr, Getenv: s.env.in(t.TempDir()),
+			Notify: func() (<-chan os.Signal, func()) { return nil, func() {} },
+		})
+		if got := stderr.String(); code != 1 || got != "ldlm: no space left on device\n" {
+			t.Errorf("ldlm %s: exit code %d, stderr %q", args, code, got)
+		}
 	}
 }
 

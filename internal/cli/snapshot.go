@@ -208,8 +208,11 @@ func newDump(p *Process) *cobra.Command {
 		if dir == "" {
 			return misused(c, errors.New("--data-dir is missing: the directory to look into"))
 		}
-		if o.format.name == "" {
+		switch o.format.name {
+		case "":
 			o.format.name = formatTable
+		case formatName:
+			return misused(c, errors.New("what is in a directory has no names to list: -o table, wide, json, yaml or go-template=TEMPLATE"))
 		}
 		out := o.printer(true)
 		return archive.Dump(dir, func(part archive.Part) error {

@@ -111,6 +111,9 @@ func TestSnapshotsRefused(t *testing.T) {
 			t.Errorf("snapshot %s: %+v", c.args, got)
 		}
 	}
+	if got := call(t, Ldlm, nil, "dump", "--data-dir", "x", "-o", "name"); got.code != 64 || !strings.Contains(got.stderr, "no names to list: -o table, ") {
+		t.Errorf("dump -o name: %+v", got)
+	}
 	if got := call(t, Ldlm, nil, "dump"); got.code != 64 || !strings.Contains(got.stderr, "--data-dir is missing") {
 		t.Errorf("dump: %+v", got)
 	}

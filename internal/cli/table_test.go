@@ -175,8 +175,10 @@ func TestEventTypes(t *testing.T) {
 	if types.has("queued") || !types.has("session_closed") {
 		t.Error("has what it was not given, or has not what it was")
 	}
-	if err := types.Set("acquired,nope"); err == nil {
-		t.Error("there is no event nope")
+	for word, want := range map[string]string{"nope": "there are queued, acquired, ", "acquird": "did you mean acquired?"} {
+		if err := types.Set("released," + word); err == nil || !strings.Contains(err.Error(), `there is no event "`+word+`"; `+want) {
+			t.Errorf("%s: %v", word, err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ldlm-io/ldlm"
+	"github.com/ldlm-io/ldlm/internal/config"
 	"github.com/ldlm-io/ldlm/internal/document"
 )
 
@@ -123,6 +124,9 @@ func (t *eventTypes) Set(s string) error {
 	for word := range strings.SplitSeq(s, ",") {
 		word = strings.NewReplacer(" ", "_", "-", "_").Replace(strings.TrimSpace(word))
 		if !known[word] {
+			if near := config.Nearest(word, eventWords()); near != "" {
+				return fmt.Errorf("there is no event %q; did you mean %s?", word, near)
+			}
 			return fmt.Errorf("there is no event %q; there are %s", word, strings.Join(eventWords(), ", "))
 		}
 		(*t)[word] = true
