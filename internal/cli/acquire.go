@@ -148,7 +148,13 @@ func (h *holder) contention(ctx context.Context, e *ldlm.HeldError) string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "\n  %-8s %s", name, fmt.Sprintf(format, args...))
 	}
+	if errors.Is(e, ldlm.ErrWaitTimeout) && e.Waiting > 0 {
+		e.Waiting-- // this one itself
+	}
 	fmt.Fprintf(&b, "ldlm: %s %s", quoteName(e.Name), obstacle(e))
+	if quiet := h.quietLeft(ctx, e); quiet > 0 {
+		line("quiet", "nothing is granted for another %s: holders of before may still believe in their locks", shortDuration(quiet))
+	}
 	if e.Holder.Token != 0 && !e.Holder.Delay {
 		line("holder", "%s", clientName(e.Holder.Client))
 		if e.Holders > 1 {
@@ -162,9 +168,6 @@ func (h *holder) contention(ctx context.Context, e *ldlm.HeldError) string {
 	if e.DelayLeft > 0 {
 		line("shut", "for another %s: its last holder was lost", shortDuration(e.DelayLeft))
 	}
-	if errors.Is(e, ldlm.ErrWaitTimeout) && e.Waiting > 0 {
-		e.Waiting-- // this one itself
-	}
 	if e.Waiting > 0 {
 		line("queue", "%d waiting (longest %s)", e.Waiting, shortDuration(e.LongestWait))
 	}
@@ -177,6 +180,19 @@ func (h *holder) contention(ctx context.Context, e *ldlm.HeldError) string {
 	}
 	fmt.Fprintf(&b, "\n%s, or look: ldlm get %s", wait, shellWord(e.Name))
 	return b.String()
+}
+
+// quietLeft is for how long nothing is granted yet, after a restore, where nobody else is in the
+// way.
+func (h *holder) quietLeft(ctx context.Context, e *ldlm.HeldError) time.Duration {
+	if e.Holder.Token != 0 || e.DelayLeft > 0 {
+		return 0
+	}
+	s, err := h.client.Admin().Status(ctx)
+	if err != nil {
+		return 0 // it was about a detail
+	}
+	return s.QuietLeft
 }
 
 // obstacle is what is in the way.

@@ -69,6 +69,10 @@ func TestSnapshotsFromSaveToStart(t *testing.T) {
 		!strings.HasSuffix(got.stderr, "\nHow it is: ldlm status. Asked: "+r.address(t)+".\n") {
 		t.Errorf("ldlm lock in the quiet time: %+v", got)
 	}
+	if got := call(t, Ldlm, environment{"LDLM_ADDRESS": r.address(t)}, "lock", "-w", "100ms", "free", "--", "true"); got.code != exitNotAcquired ||
+		!strings.Contains(got.stderr, "nothing is granted for another") || strings.Contains(got.stderr, "came first") {
+		t.Errorf("ldlm lock that waits in the quiet time: %+v", got)
+	}
 	if got := call(t, Ldlm, nil, "status", "--address", r.address(t)); !strings.Contains(got.stdout, "Directory: "+restored) || !strings.Contains(got.stdout, "nothing is granted for") {
 		t.Errorf("status: %+v", got)
 	}

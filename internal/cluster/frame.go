@@ -73,4 +73,4 @@ func readText(r io.Reader) (string, error) {
 	return string(b), err
 }
 
-var errNoMember = errors.New("what speaks there is not a member's port")
+var errNoMember = errors.New("what speaks there is not a member's port, or one of another version, whose log says so")

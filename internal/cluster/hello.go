@@ -58,6 +58,14 @@ func readCard(r io.Reader) (c card, err error) {
 	return c, err
 }
 
+// checkVersion compares the version that the other side speaks.
+func checkVersion(v byte) error {
+	if ours := magic[len(magic)-1]; v != ours {
+		return fmt.Errorf("it speaks version %d of the members' protocol, this program version %d: start the older one of both in the version of the other", v, ours)
+	}
+	return nil
+}
+
 func readHello(r io.Reader) (h hello, err error) {
 	head := make([]byte, len(magic)+1)
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -66,8 +74,8 @@ func readHello(r io.Reader) (h hello, err error) {
 	if string(head[:len(magic)-1]) != magic[:len(magic)-1] {
 		return h, errors.New("what speaks there is not a member")
 	}
-	if head[len(magic)-1] != magic[len(magic)-1] {
-		return h, fmt.Errorf("it speaks version %d of the members' protocol, this program version %d", head[len(magic)-1], magic[len(magic)-1])
+	if err := checkVersion(head[len(magic)-1]); err != nil {
+		return h, err
 	}
 	h.purpose = head[len(magic)]
 	for _, text := range []*string{&h.cluster, &h.from, &h.whom, &h.directory} {
@@ -94,8 +102,11 @@ func (w *welcome) write(to io.Writer) error {
 
 func readWelcome(r io.Reader) (w welcome, err error) {
 	head := make([]byte, len(magic))
-	if _, err := io.ReadFull(r, head); err != nil || string(head) != magic {
+	if _, err := io.ReadFull(r, head); err != nil || string(head[:len(head)-1]) != magic[:len(magic)-1] {
 		return w, errNoMember
+	}
+	if err := checkVersion(head[len(head)-1]); err != nil {
+		return w, err
 	}
 	for _, text := range []*string{&w.cluster, &w.member, &w.refusal, &w.directory} {
 		if *text, err = readText(r); err != nil {

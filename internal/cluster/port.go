@@ -183,6 +183,9 @@ func (p *Port) rest(d time.Duration) {
 
 // noteRefused has the log say that a connection was refused, if it has not said so lately.
 func (p *Port) noteRefused(from net.Addr, err error) {
+	if p.ctx.Err() != nil {
+		return // the port was closed under it
+	}
 	say, suppressed := p.refusals.note(from, err)
 	if !say {
 		return

@@ -262,3 +262,20 @@ func TestCertificateOfAnotherTime(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A member of another version of the protocol is named as one, on both sides.
+func TestAnotherVersion(t *testing.T) {
+	other := []byte(magic)
+	other[len(other)-1]++
+	long := append(other, make([]byte, 100)...)
+	_, hello := readHello(bytes.NewReader(long))
+	_, welcome := readWelcome(bytes.NewReader(long))
+	for side, err := range map[string]error{"who comes": hello, "who answers": welcome} {
+		if err == nil || !strings.Contains(err.Error(), "speaks version 3") {
+			t.Errorf("%s: %v", side, err)
+		}
+	}
+	if _, err := readWelcome(strings.NewReader("HTTP/1.1 400 Bad Request")); !errors.Is(err, errNoMember) {
+		t.Errorf("somebody else: %v", err)
+	}
+}

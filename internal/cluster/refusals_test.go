@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,34 @@ func TestRefusalsAreLogged(t *testing.T) {
 			t.Errorf("the log: %s", text)
 		}
 	})
+}
+
+// A port that is closed under somebody who has just come refuses nobody.
+func TestCloseRefusesNobody(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	p, err := Open(Config{Member: "a", Cluster: "01", Listener: l, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for came := false; !came; {
+		p.mu.Lock()
+		came = len(p.open) > 0
+		p.mu.Unlock()
+		runtime.Gosched()
+	}
+	p.Close()
+	if log.Len() > 0 {
+		t.Errorf("the log: %s", &log)
+	}
 }
 
 // What is wrong with the files of a member says which file.

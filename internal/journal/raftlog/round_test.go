@@ -77,11 +77,11 @@ func TestRoundLeft(t *testing.T) {
 	})
 }
 
-func TestUnreached(t *testing.T) {
-	if !unreached([]byte("raft: failed to heartbeat to: peer=127.0.0.1:1")) {
+func TestExpected(t *testing.T) {
+	if !expected([]byte("raft: failed to heartbeat to: peer=127.0.0.1:1")) {
 		t.Error("a failed heartbeat is told at every attempt")
 	}
-	if unreached([]byte("raft: failed to take snapshot")) {
+	if expected([]byte("raft: failed to take snapshot")) {
 		t.Error("a failed snapshot is not told")
 	}
 }
