@@ -82,7 +82,7 @@ func TestLockList(t *testing.T) {
 	if n := strings.Count(got.stdout, "\n"); n != 4 || got.code != 0 || got.stderr != "" {
 		t.Errorf("%d lines, exit code %d, stderr %q", n, got.code, got.stderr)
 	}
-	wantLog(t, r.stderr.String(), "INFO", "Handling IPC ListLocks request")
+	wantLog(t, r.stop(syscall.SIGTERM).stderr, "INFO", "Handling IPC ListLocks request")
 }
 
 func TestLockUnlock(t *testing.T) {
@@ -107,7 +107,7 @@ func TestLockUnlock(t *testing.T) {
 			t.Errorf("%q: got %+v, want %+v", c.args, got, c.want)
 		}
 	}
-	wantLog(t, r.stderr.String(), "INFO", "Handling IPC Unlock request", "lock", "a", "key", key[:8])
+	wantLog(t, r.stop(syscall.SIGTERM).stderr, "INFO", "Handling IPC Unlock request", "lock", "a", "key", key[:8])
 }
 
 // Unlocking hands the lock to the next waiter and voids the key.
