@@ -249,6 +249,9 @@ func greet(log *slog.Logger, s *Server, settings *config.Server) {
 		runs = append(runs, "rest_address", rest.String())
 	}
 	log.Info("Server runs", runs...)
+	if rest == nil {
+		log.Warn("REST is off: rest_listen_address is not set")
+	}
 	if settings.DataDir == "" {
 		log.Warn("Locks are kept in memory: they do not survive a restart")
 	}

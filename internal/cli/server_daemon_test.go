@@ -400,7 +400,7 @@ func TestWarnings(t *testing.T) {
 	r := startServer(t, nil, "-l", ":0", "--password_file", key, "--admin_listen_address", ":0")
 	r.address(t)
 	text := r.stop(syscall.SIGTERM).stderr
-	for _, want := range []string{"Passwords travel in plain text", "Everybody on this machine may read password_file", "profiles of the process"} {
+	for _, want := range []string{"Passwords travel in plain text", "Everybody on this machine may read password_file", "profiles of the process", "REST is off"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no word of %q in\n%s", want, text)
 		}
