@@ -108,7 +108,10 @@ func (j *Journal) Yield() error {
 	if l, known := j.Leader(); !known || l.Member != j.cfg.Member || j.alone || j.votesAlone() {
 		return nil
 	}
-	return j.await(j.raft.LeadershipTransfer())
+	if err := j.await(j.raft.LeadershipTransfer()); !errors.Is(err, raft.ErrNotLeader) {
+		return err
+	}
+	return nil // another one has it already
 }
 
 // request asks whoever leads for a change of the members, until it is made.
