@@ -116,7 +116,7 @@ func (m *membership) noteSilence(member string, before, now *acquaintance) {
 		now.since, now.told = before.since, before.told
 		if !now.told && time.Since(now.since) >= silentFor {
 			now.told = true
-			m.log.WarnContext(m.ctx, "Another member does not answer", "member", member, "err", now.err)
+			m.log.WarnContext(m.ctx, "Another member does not answer", "member", member, "err", withoutNotAsked(now.err))
 		}
 	}
 }
@@ -247,7 +247,7 @@ func (a acquaintance) tell(i *cluster.Info, now time.Time) {
 	case errors.Is(a.err, context.DeadlineExceeded):
 		i.Silence = fmt.Sprintf("no answer within %v", acquaintWithin)
 	case a.err != nil:
-		i.Silence = strings.TrimPrefix(a.err.Error(), cluster.ErrNotAsked.Error()+": ")
+		i.Silence = withoutNotAsked(a.err)
 	}
 	if a.heard.IsZero() {
 		return
@@ -255,4 +255,9 @@ func (a acquaintance) tell(i *cluster.Info, now time.Time) {
 	ago := now.Sub(a.heard).Milliseconds()
 	i.Answers, i.HeardMS, i.Version, i.Level, i.Entry = a.err == nil, &ago, a.said.Version, a.said.Level, a.said.Entry
 	i.ClockMS, i.CertificateUntil = a.clock.Milliseconds(), a.said.CertificateUntil
+}
+
+// withoutNotAsked is why a question was not answered; that it was not asked goes without saying.
+func withoutNotAsked(err error) string {
+	return strings.TrimPrefix(err.Error(), cluster.ErrNotAsked.Error()+": ")
 }

@@ -2,7 +2,7 @@ package server
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -30,7 +30,7 @@ func TestSilenceIsLogged(t *testing.T) {
 		}
 		silence := func(d time.Duration) {
 			for end := time.Now().Add(d); !time.Now().After(end); <-time.After(acquaintEvery) {
-				m.remember("b", acquaintance{err: errors.New("lookup h2: no such host")})
+				m.remember("b", acquaintance{err: fmt.Errorf("%w: lookup h2: no such host", cluster.ErrNotAsked)})
 			}
 		}
 		m.remember("b", acquaintance{heard: time.Now()})
@@ -40,7 +40,7 @@ func TestSilenceIsLogged(t *testing.T) {
 		lines("after a short silence", 0, 0)
 		silence(10 * silentFor)
 		lines("a long silence", 1, 0)
-		if !strings.Contains(log.String(), "no such host") {
+		if !strings.Contains(log.String(), `err="lookup h2: no such host"`) {
 			t.Errorf("the reason is not there: %s", log.String())
 		}
 		m.remember("b", acquaintance{heard: time.Now()})
