@@ -128,7 +128,7 @@ release-check: $(BIN)/goreleaser ## Look over what a release is made by.
 
 .PHONY: release-snapshot
 release-snapshot: $(BIN)/goreleaser ## Build all of a release into dist/, packages too, and publish nothing.
-	$(BIN)/goreleaser release --snapshot --clean
+	$(BIN)/goreleaser release --snapshot --clean --skip=sbom,sign
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint $(BIN)/buf ## Check the code and the wire.
