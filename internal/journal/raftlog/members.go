@@ -114,12 +114,14 @@ func (j *Journal) Yield() error {
 	return nil // another one has it already
 }
 
-// request asks whoever leads for a change of the members, until it is made.
+// request asks whoever leads for a change of the members, until it is made. Members may
+// know of different ones that lead, so whom one of them names is asked once, and then the
+// request rests.
 func (j *Journal) request(ctx context.Context, at Peer, kind byte, about Peer) error {
 	to := at
-	for {
+	for named := false; ; {
 		var err error
-		if l, known := j.Leader(); known {
+		if l, known := j.Leader(); known && !named {
 			to = l
 		}
 		switch {
@@ -134,13 +136,13 @@ func (j *Journal) request(ctx context.Context, at Peer, kind byte, about Peer) e
 		switch {
 		case err == nil:
 			return nil
-		case errors.As(err, &moved):
-			to = moved.to
+		case errors.As(err, &moved) && !named:
+			to, named = moved.to, true
 			continue
 		case errors.Is(err, journal.ErrRefused) && !elsewhere(err):
 			return err
 		}
-		to = at
+		to, named = at, false
 		switch stop := j.rest(ctx); {
 		case errors.Is(stop, journal.ErrFatal): // it says why nothing came of the attempts
 			return stop

@@ -290,3 +290,41 @@ func TestSnapshotFromElsewhere(t *testing.T) {
 		c.settled(52)
 	})
 }
+
+// astray is a courier of members of whom each says that another one leads.
+type astray struct {
+	asked  int
+	enough func()
+}
+
+// Ask implements Courier.
+func (a *astray) Ask(ctx context.Context, of Peer, _ []byte) ([]byte, error) {
+	const far = 1000
+	if a.asked++; a.asked == far {
+		a.enough()
+	}
+	return writeAnswer(refused(&movedError{of}), 0), ctx.Err()
+}
+
+// Members who do not agree on who leads are asked now and then, and not again and again.
+func TestMembersWhoNameEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a := &astray{enough: cancel}
+		c := newCluster(t, "a", "b", "c")
+		defer c.close()
+		c.complete = func(cfg *Config) { cfg.Courier = a }
+		for _, name := range c.names {
+			c.open(name)
+		}
+		_, j := c.follower()
+		err := j.Remove(ctx, "x")
+		if !errors.Is(err, journal.ErrRefused) {
+			t.Errorf("got %v", err)
+		}
+		if most := 2 * (1 + int(time.Second/(j.cfg.Timing.Heartbeat/2))); a.asked < 2 || a.asked > most {
+			t.Errorf("others were asked %d times within a second, want %d at most", a.asked, most)
+		}
+	})
+}
