@@ -95,6 +95,9 @@ func TestExitCodesOfLock(t *testing.T) {
 	if code := holder.signal(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("who held ended with %d", code)
 	}
+}
+
+func TestExitCodeOfInternalErrors(t *testing.T) {
 	if got := codeOf(ldlm.ErrInternal); got != exitInternal {
 		t.Errorf("an internal error is %d, want %d", got, exitInternal)
 	}
