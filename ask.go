@@ -85,7 +85,7 @@ func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 		switch {
 		case err == nil:
 			return l, nil
-		case !errors.Is(err, errSessionLost) && !errors.Is(err, errGrantEnded):
+		case !mayJoinAgain(err):
 			return nil, err
 		case r.wait == 0:
 			return nil, &Error{Op: r.op, Name: l.Name(), kind: ErrUnavailable, cause: err}
@@ -98,6 +98,13 @@ func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 		c.logger.Warn("ldlm: place in the queue lost; joining again", "lock", shortened(l.Name()), "error", err)
 		l = again(l)
 	}
+}
+
+// mayJoinAgain reports whether an acquire ended for a reason after which another may
+// succeed. Just these very errors mean that: what wraps one is the error of a context
+// that somebody ended because of it.
+func mayJoinAgain(err error) bool {
+	return err == errSessionLost || err == errGrantEnded //nolint:errorlint // as said above
 }
 
 // again returns a hold to be that asks for the same as another.
@@ -261,7 +268,7 @@ func (ca *call) outcome(op, name string) error {
 func explain(err error, op, name string) error {
 	var e *Error
 	switch {
-	case errors.Is(err, errSessionLost), errors.Is(err, errNoSlot):
+	case err == errSessionLost, err == errNoSlot: //nolint:errorlint // see mayJoinAgain
 		return err // callers decide what it means
 	case errors.As(err, &e):
 		e := *e

@@ -52,6 +52,37 @@ func TestCanceledWait(t *testing.T) {
 	})
 }
 
+// suspicious is an error that says of itself that a session was lost, a hundred times.
+type suspicious struct{ asked int }
+
+func (s *suspicious) Error() string { return "the session of another was lost" }
+
+func (s *suspicious) Is(target error) bool {
+	s.asked++
+	return target == errSessionLost && s.asked < 100
+}
+
+// As an errgroup does it: a context ends because a call of somebody else failed. That
+// is no reason for this one to be tried again.
+func TestContextEndedByALostSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeServer(t).client() // that never answers
+		ctx, cancel := context.WithCancelCause(t.Context())
+		waiting := lockAsync(ctx, c, "x")
+		synctest.Wait()
+		why := &suspicious{}
+		cancel(why)
+		r := <-waiting
+		var e *Error
+		if !errors.As(r.err, &e) || e.Op != "lock" || e.Name != "x" || !errors.Is(r.err, context.Canceled) {
+			t.Errorf("error is %v, want that of a lock of x, canceled", r.err)
+		}
+		if why.asked > 20 {
+			t.Errorf("tried again after the context had ended: its cause was looked at %d times", why.asked)
+		}
+	})
+}
+
 // The grant was faster than the cancel: the server gives it back, and until it
 // has said so the slot stays in use.
 func TestGrantFasterThanCancel(t *testing.T) {
