@@ -129,6 +129,15 @@ func newDoor(t *testing.T) *door {
 
 func (h *street) data(name string) string { return filepath.Join(h.dir, name) }
 
+// startAll starts all three members, and waits until they have begun.
+func (h *street) startAll() {
+	h.t.Helper()
+	for name := range h.first {
+		h.start(name, nil)
+	}
+	h.begun("a", "b", "c")
+}
+
 // start starts a member where it was.
 func (h *street) start(name string, complete func(*server.Members)) *member {
 	h.t.Helper()
@@ -204,10 +213,7 @@ func (h *street) disowned(name string, complete func(*server.Members)) string {
 func TestWipedMember(t *testing.T) {
 	for _, joins := range []bool{false, true} {
 		h := newStreet(t)
-		for name := range h.first {
-			h.start(name, nil)
-		}
-		h.begun("a", "b", "c")
+		h.startAll()
 		h.runs["a"].end(t)
 		h.runs["b"].end(t)
 		if err := os.Rename(h.data("a"), h.data("away")); err != nil {
@@ -237,10 +243,7 @@ func TestWipedMember(t *testing.T) {
 // A member that was put back from an older copy does not have what it has confirmed.
 func TestOlderCopy(t *testing.T) {
 	h := newStreet(t)
-	for name := range h.first {
-		h.start(name, nil)
-	}
-	h.begun("a", "b", "c")
+	h.startAll()
 	h.runs["a"].end(t)
 	if err := os.CopyFS(h.data("copy"), os.DirFS(h.data("a"))); err != nil {
 		t.Fatal(err)
@@ -359,10 +362,7 @@ func TestJoinWhereNobodyIs(t *testing.T) {
 // it has told them.
 func TestMovedMember(t *testing.T) {
 	h := newStreet(t)
-	for name := range h.first {
-		h.start(name, nil)
-	}
-	h.begun("a", "b", "c")
+	h.startAll()
 	h.runs["a"].end(t)
 	const warning = "The other members know this one under another address"
 	if h.logged(warning) {
@@ -399,10 +399,7 @@ func TestMovedMember(t *testing.T) {
 // hold goes as if it had died.
 func TestEndWithoutMajority(t *testing.T) {
 	h := newStreet(t)
-	for name := range h.first {
-		h.start(name, nil)
-	}
-	h.begun("a", "b", "c")
+	h.startAll()
 	if l, err := tryV1(t, dialV1(t, h.runs["c"].clients), "v1"); err != nil || !l.GetLocked() {
 		t.Fatalf("%v, %v", l, err)
 	}
@@ -418,10 +415,7 @@ func TestEndWithoutMajority(t *testing.T) {
 // come as a new one, and is told so.
 func TestRemovedMember(t *testing.T) {
 	h := newStreet(t)
-	for name := range h.first {
-		h.start(name, nil)
-	}
-	h.begun("a", "b", "c")
+	h.startAll()
 	port := asOperator(t)
 	leads := statusOf(t, port, h.runs["a"]).Leader
 	for ; leads == ""; leads = statusOf(t, port, h.runs["a"]).Leader {

@@ -30,10 +30,7 @@ func openStreet(t *testing.T) *street {
 	for name := range h.doors {
 		h.clients[name] = newDoor(t)
 	}
-	for name := range h.doors {
-		h.start(name, nil)
-	}
-	h.begun("a", "b", "c")
+	h.startAll()
 	return h
 }
 
@@ -191,23 +188,41 @@ func (h *street) queue(held *ldlm.Lock) (order func() string) {
 	}
 }
 
-// Each member in turn ends in order and comes back, while native clients lock and unlock
-// through all of them: none of their requests fails, what is held stays, and who waits keeps
-// the place. A client of the first protocol that waits at the member is told that it is
-// unavailable; what it holds stays, as another member says.
-func TestRollingRestart(t *testing.T) {
-	h := openStreet(t)
-	holder := h.dial("b")
+// inUse has something done so many times while native clients lock and unlock through all
+// members, one of them holds a lock, and others wait for that: none of their requests fails,
+// what is held stays, and who waits keeps the place.
+func (h *street) inUse(holds string, times int, do func(i int)) {
+	h.t.Helper()
+	holder := h.dial(holds)
 	defer func() { _ = holder.Close() }()
-	held, err := lockAt(t, holder, "held")
+	held, err := lockAt(h.t, holder, "held")
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	inOrder := h.queue(held)
 	people := crowdAt(h)
-	names := []string{"a", "b", "c"}
-	for i, name := range names {
+	for i := range times {
 		people.goesOn()
+		do(i)
+	}
+	people.goesOn()
+	people.leave()
+	if err := held.Err(); err != nil {
+		h.t.Errorf("what was held is lost: %v", err)
+	}
+	release(h.t, held)
+	if got, want := inOrder(), "a, grows: true; b, grows: true; c, grows: true"; got != want {
+		h.t.Errorf("the queue: %s, want %s", got, want)
+	}
+}
+
+// Each member in turn ends in order and comes back. A client of the first protocol that waits
+// at the member is told that it is unavailable; what it holds stays, as another member says.
+func TestRollingRestart(t *testing.T) {
+	h := openStreet(t)
+	names := []string{"a", "b", "c"}
+	h.inUse("b", len(names), func(i int) {
+		name := names[i]
 		v1 := dialV1(t, h.runs[name].clients)
 		mine, err := tryV1(t, v1, "v1/"+name)
 		if err != nil || !mine.GetLocked() {
@@ -221,16 +236,7 @@ func TestRollingRestart(t *testing.T) {
 		h.renewV1(names[(i+1)%len(names)], "v1/"+name, mine.GetKey())
 		h.start(name, nil)
 		h.begun(name)
-	}
-	people.goesOn()
-	people.leave()
-	if err := held.Err(); err != nil {
-		t.Errorf("what was held is lost: %v", err)
-	}
-	release(t, held)
-	if got, want := inOrder(), "a, grows: true; b, grows: true; c, grows: true"; got != want {
-		t.Errorf("the queue: %s, want %s", got, want)
-	}
+	})
 }
 
 // waitV1 has a client of the first protocol wait for a lock, as the last of so many. The
@@ -268,34 +274,15 @@ func (h *street) renewV1(at, name, key string) {
 	}
 }
 
-// The lead is handed from member to member while native clients lock and unlock through all
-// of them: none of their requests fails, and what is held stays.
+// The lead is handed from member to member.
 func TestTransferUnderLoad(t *testing.T) {
 	h := openStreet(t)
-	holder := h.dial("c")
-	defer func() { _ = holder.Close() }()
-	held, err := lockAt(t, holder, "held")
-	if err != nil {
-		t.Fatal(err)
-	}
-	inOrder := h.queue(held)
-	people := crowdAt(h)
 	all := []*member{h.runs["a"], h.runs["b"], h.runs["c"]}
-	for i := range 6 {
-		people.goesOn()
+	h.inUse("c", 6, func(i int) {
 		_, others := parted(t, all)
 		// A member that lags behind, as on a busy machine, does not take it at once.
 		for said := "not yet"; said != ""; {
 			said = order(t, all[i%len(all)], cluster.TopicLead, others[i%len(others)].name)
 		}
-	}
-	people.goesOn()
-	people.leave()
-	if err := held.Err(); err != nil {
-		t.Errorf("what was held is lost: %v", err)
-	}
-	release(t, held)
-	if got, want := inOrder(), "a, grows: true; b, grows: true; c, grows: true"; got != want {
-		t.Errorf("the queue: %s, want %s", got, want)
-	}
+	})
 }
