@@ -71,7 +71,11 @@ func parseAddress(text string) (address, error) {
 	if host == "" {
 		host = "localhost"
 	}
-	if _, err := netip.ParseAddr(host); err != nil && (host == "unix" || strings.ContainsAny(host, " /@:[]%")) {
+	name := host
+	if ip, err := netip.ParseAddr(host); err == nil {
+		name = ip.Zone()
+	}
+	if name == "unix" || strings.ContainsAny(name, " /@:[]%") {
 		return address{}, fmt.Errorf("address %q: want host, host:port or unix:PATH", text)
 	}
 	target := net.JoinHostPort(host, port)

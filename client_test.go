@@ -27,6 +27,7 @@ func TestAddresses(t *testing.T) {
 		"::1":            {{"[::1]:3144", "tcp", "[::1]:3144", "::1"}},
 		"[::1]":          {{"[::1]:3144", "tcp", "[::1]:3144", "::1"}},
 		"[::1]:9":        {{"[::1]:9", "tcp", "[::1]:9", "::1"}},
+		"[fe80::1%eth0]": {{"[fe80::1%eth0]:3144", "tcp", "[fe80::1%eth0]:3144", "fe80::1%eth0"}},
 		":9":             {{"localhost:9", "tcp", "localhost:9", "localhost"}},
 		"unix:/run/l":    {{"unix:/run/l", "unix", "/run/l", "localhost"}},
 		"unix:///run/l":  {{"unix:///run/l", "unix", "/run/l", "localhost"}},
@@ -38,7 +39,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%q is %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", " , ", "a:b", "a:0", "a:65536", "a:1:b:", "unix:", "http://a", "a b", "[::1", "u@h"} {
+	for _, text := range []string{"", " , ", "a:b", "a:0", "a:65536", "a:1:b:", "unix:", "http://a", "a b", "[::1", "u@h", "::0%0]", "::%a%b"} {
 		if got, err := parseAddresses(text); err == nil {
 			t.Errorf("%q is %+v, want an error", text, got)
 		}
