@@ -167,6 +167,7 @@ func (c *Config) raftConfig(notify chan<- bool, log *logWriter) *raft.Config {
 	const never = 365 * 24 * time.Hour
 	rc.SnapshotThreshold, rc.SnapshotInterval = 1<<62, never
 	rc.NoLegacyTelemetry = true
+	rc.ShutdownOnRemove = false // it would never answer what was proposed to it a moment before
 	rc.NotifyCh = notify
 	rc.Logger = log.hclog("raft")
 	return rc

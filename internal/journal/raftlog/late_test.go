@@ -2,10 +2,14 @@ package raftlog
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -114,6 +118,109 @@ func TestLateSnapshot(t *testing.T) {
 					t.Errorf("the tables differ, %d lines", len(got))
 				}
 			})
+		})
+	}
+}
+
+// The answer to what a leader has sent first behind a snapshot may be lost, and it sends the
+// same again; a leader after it may have other entries there. Both ask for the last entry of
+// the snapshot, which is in no log any more.
+func TestSentAgainBehindSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openCluster(t)
+		defer c.close()
+		lead, j, _ := c.leader("")
+		at := c.other(lead)
+		for i := range 10 {
+			if err := j.Propose(t.Context(), line("x")); err != nil {
+				t.Fatal(err)
+			}
+			if i == 4 {
+				c.settled(5)
+				dropAll(t, c.journals[at])
+			}
+		}
+		c.settled(10)
+		store := c.journals[at].store
+		first, err := store.FirstIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var next raft.Log
+		if err := j.store.GetLog(first, &next); err != nil {
+			t.Fatal(err)
+		}
+		self := []byte(lead)
+		again := &raft.AppendEntriesRequest{
+			RPCHeader:    raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: self, Addr: self},
+			Term:         j.raft.CurrentTerm(),
+			PrevLogEntry: first - 1, PrevLogTerm: next.Term, Entries: []*raft.Log{&next},
+		}
+		var answer raft.AppendEntriesResponse
+		err = j.cfg.Transport.AppendEntries(raft.ServerID(at), raft.ServerAddress(at), again, &answer)
+		if err != nil || !answer.Success {
+			t.Errorf("sent again behind entry %d, the answer is %+v: %v", first-1, answer, err)
+		}
+		var l raft.Log
+		if err := store.GetLog(first-2, &l); !errors.Is(err, raft.ErrLogNotFound) {
+			t.Errorf("entry %d, which is only in the snapshot: %+v, %v", first-2, l, err)
+		}
+	})
+}
+
+// What a snapshot ends with is no entry that a leader may send, even if the log went on behind
+// the very first one.
+func TestNothingStandsForTheFirstEntry(t *testing.T) {
+	s := &store{wal: beginsBehind{}, edge: func() (index, term uint64) { return 1, 1 }}
+	var l raft.Log
+	if err := s.before(1, &l); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Errorf("entry 1 is %+v, %v", l, err)
+	}
+}
+
+// beginsBehind is a log whose first entry is dropped.
+type beginsBehind struct{ walStore }
+
+func (beginsBehind) FirstIndex() (uint64, error) { return 2, nil }
+
+// A member that leads, is removed while others propose to it, and is closed then, answers all
+// of them, and ends.
+func TestRemovedLeaderCloses(t *testing.T) {
+	for i := range 80 {
+		synctest.Test(t, func(t *testing.T) {
+			c := openCluster(t)
+			name, j, _ := c.leader("")
+			ctx, cancel := context.WithCancel(t.Context())
+			var proposing sync.WaitGroup
+			for k := range 8 {
+				proposing.Go(func() {
+					for ctx.Err() == nil {
+						_ = j.Propose(ctx, line("x"))
+						<-time.After(time.Duration(1+k) * 50 * time.Microsecond)
+					}
+				})
+			}
+			<-time.After(time.Duration(i) * 100 * time.Microsecond)
+			limited, over := context.WithTimeout(t.Context(), 5*time.Second)
+			_ = j.Remove(limited, name)
+			over()
+			<-time.After(time.Second)
+			cancel()
+			proposing.Wait()
+			closed := make(chan struct{})
+			go func() {
+				defer close(closed)
+				_ = j.Close()
+			}()
+			select {
+			case <-closed:
+			case <-time.After(time.Minute):
+				t.Errorf("removed after %d00 µs it does not end: %d entries are in flight", i, len(j.queue.flying))
+				j.disk.fail(errCrash)
+				<-closed
+			}
+			c.journals[name] = nil
+			c.close()
 		})
 	}
 }

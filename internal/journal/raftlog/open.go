@@ -73,6 +73,7 @@ func (j *Journal) open() error {
 		return err
 	}
 	j.snapshots.log = j.store
+	j.store.edge = j.snapshots.edge
 	if j.cfg.Streams != nil {
 		j.cfg.Transport = j.newTransport()
 	}

@@ -177,6 +177,7 @@ func (f *segmentFile) Sync() error {
 // store is raft's log and its memory, over raft-wal. Each error of it that is not
 // an answer lets the latch fall.
 type store struct {
+	edge func() (index, term uint64) // of the newest snapshot; nil while no journal runs
 	wal  walStore
 	disk *disk
 	meta *metaFile

@@ -179,6 +179,19 @@ func (s *snapshots) had(k *sink) bool {
 	}
 }
 
+// edge returns index and term of the newest snapshot, 0 if there is none.
+func (s *snapshots) edge() (index, term uint64) {
+	paths, err := s.list()
+	if err != nil || len(paths) == 0 {
+		return 0, 0
+	}
+	_, err = fmt.Sscanf(filepath.Base(paths[0]), "%d-%d"+snapshotSuffix, &index, &term)
+	if err != nil {
+		return 0, 0
+	}
+	return index, term
+}
+
 // attempt carries out an operation on a file that is not needed yet: a full disk, or
 // too many open files, fail the snapshot and nothing else.
 func (s *snapshots) attempt(op, path string, f func() error) error {

@@ -88,10 +88,31 @@ func (s *store) GetLog(index uint64, l *raft.Log) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrLogNotFound), errors.Is(err, wal.ErrClosed):
+	case errors.Is(err, raft.ErrLogNotFound):
+		return s.before(index, l)
+	case errors.Is(err, wal.ErrClosed):
 		return err
 	}
 	return s.disk.stop(fmt.Errorf("read entry %d from %s: %w", index, s.pathOf(index), err))
+}
+
+// before returns what stands for the entry before the first one: its index and term, which
+// the snapshot has that the log goes on behind. Raft asks a follower for them when the leader
+// sends what comes behind once more, since its answer was lost, or has other entries there;
+// without them it sends its snapshot again and again. It stands for no entry that is sent:
+// who needs this one needs the one before it too, which is not there. So there is none for
+// the very first one.
+func (s *store) before(index uint64, l *raft.Log) error {
+	first, err := s.wal.FirstIndex()
+	if err != nil || index <= 1 || first != index+1 || s.edge == nil {
+		return raft.ErrLogNotFound
+	}
+	at, term := s.edge()
+	if at != index {
+		return raft.ErrLogNotFound
+	}
+	*l = raft.Log{Index: index, Term: term, Type: raft.LogNoop}
+	return nil
 }
 
 // StoreLog implements raft.LogStore.
