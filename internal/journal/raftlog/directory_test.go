@@ -86,6 +86,23 @@ func TestDirectoryInUse(t *testing.T) {
 	mustClose(t, mustBegin(t, small(dir), &tape{}))
 }
 
+// Where a directory cannot be locked itself, the file in it still is.
+func TestLockFileInUse(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if locked, err := lockFile(f); err != nil || !locked {
+		t.Fatalf("locked: %v, %v", locked, err)
+	}
+	refusedWith(t, small(dir), dir, ErrInUse.Error())
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, mustBegin(t, small(dir), &tape{}))
+}
+
 func TestDirectoryWithOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "thesis.txt"), []byte("years of work"), 0o600); err != nil {

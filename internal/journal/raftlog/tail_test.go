@@ -319,6 +319,10 @@ func TestTailFails(t *testing.T) {
 		if err := <-waited; err == nil {
 			t.Error("who waited was told that it is on the disk")
 		}
+		synctest.Wait()
+		if err := j.store.settle(last + 1); err == nil {
+			t.Error("who asks later is told that it is on the disk")
+		}
 		l.Index++
 		if err := j.store.StoreLog(l); err == nil {
 			t.Error("another one was taken")

@@ -107,7 +107,7 @@ func TestStaleEntry(t *testing.T) {
 func TestEndings(t *testing.T) {
 	j := mustBegin(t, small(fastDir(t)), &tape{})
 	defer mustClose(t, j)
-	lead, err := j.leads()
+	now, err := j.leads()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestEndings(t *testing.T) {
 		m := j.machine.(*tape)
 		m.given = 0
 		p := newProposal(line("x"))
-		e := &inFlight{proposals: []*proposal{p}, data: []byte{1}, lead: lead, elapsed: m.Stamp(), done: make(chan struct{})}
+		e := &inFlight{proposals: []*proposal{p}, data: []byte{1}, lead: now, elapsed: m.Stamp(), done: make(chan struct{})}
 		j.queue.fly(e)
 		j.fall(e, cause)
 		if got := <-p.done; !errors.Is(got, want) || !errors.Is(got, cause) {
@@ -129,6 +129,15 @@ func TestEndings(t *testing.T) {
 		if back := m.given == 0; back != errors.Is(want, journal.ErrRefused) {
 			t.Errorf("%v: the time was given back: %v", cause, back)
 		}
+	}
+	// The clock began anew with the lead: an older one has nothing to give back.
+	m := j.machine.(*tape)
+	m.given = 0
+	e := &inFlight{data: []byte{1}, lead: &lead{term: now.term}, elapsed: m.Stamp(), done: make(chan struct{})}
+	j.queue.fly(e)
+	j.fall(e, raft.ErrNotLeader)
+	if m.given == 0 {
+		t.Error("time of an older lead was given back")
 	}
 }
 
