@@ -268,6 +268,7 @@ func (f *fsm) Restore(r io.ReadCloser) (err error) {
 	f.entries.Store(0)
 	f.bytes.Store(0)
 	f.snapshotSize.Store(counted.n)
+	f.journal.snapshots.noteRestored(counted.n)
 	return nil
 }
 

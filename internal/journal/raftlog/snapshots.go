@@ -33,6 +33,9 @@ type snapshots struct {
 	dir     string
 	cluster string
 	log     *store // that goes on behind them; nil while no journal runs
+	// received is the newest that another member has sent and raft is about to restore. Raft
+	// waits for that before it takes another one.
+	received *sink
 }
 
 // newSnapshots are those of a directory.
@@ -137,7 +140,7 @@ func (s *snapshots) Create(_ raft.SnapshotVersion, index, term uint64, c raft.Co
 	if err != nil {
 		return nil, err
 	}
-	k := &sink{store: s, id: meta.name(), index: index, term: term}
+	k := &sink{store: s, id: meta.name(), index: index, term: term, begun: time.Now()}
 	path := filepath.Join(s.dir, k.id+snapshotSuffix)
 	k.path = path + temporarySuffix
 	err = s.attempt(opCreate, k.path, func() (err error) {
@@ -218,6 +221,7 @@ type sink struct {
 	store       *snapshots
 	id, path    string
 	index, term uint64
+	begun       time.Time
 	own         bool     // it is of this member's state, and not sent by another one
 	file        *os.File // nil when it is done with
 	unsynced    int
@@ -264,7 +268,20 @@ func (k *sink) Close() error {
 		return err
 	}
 	k.store.removeOld()
+	if !k.own {
+		k.store.received = k
+	}
 	return nil
+}
+
+// noteRestored says that what another member has sent has taken the place of what was here.
+func (s *snapshots) noteRestored(size int64) {
+	k := s.received
+	if s.received = nil; k == nil {
+		return // it was here when the journal was opened
+	}
+	s.disk.log.InfoContext(context.Background(), "A snapshot of the member that leads was taken over",
+		"entry", k.index, "bytes", size, "took", time.Since(k.begun).String())
 }
 
 // Cancel implements raft.SnapshotSink.

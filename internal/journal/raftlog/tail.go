@@ -1,10 +1,12 @@
 package raftlog
 
 import (
+	"context"
 	"io"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -133,7 +135,8 @@ type Transport interface {
 // with what is on its own disk. A majority of two members or more needs one of the others.
 type links struct {
 	Transport
-	store *store
+	store     *store
+	followers followers
 }
 
 // AppendEntries implements raft.Transport. Nobody hears any more of a leader whose disk has
@@ -143,19 +146,31 @@ func (l *links) AppendEntries(id raft.ServerID, target raft.ServerAddress, req *
 	if err := l.store.disk.check(); err != nil {
 		return err
 	}
+	end, unread := l.store.LastIndex()
 	err := l.Transport.AppendEntries(id, target, req, resp)
-	if n := len(req.Entries); err == nil && n > 0 && resp.Success {
+	n := len(req.Entries)
+	if err == nil && n > 0 && resp.Success {
 		err = l.store.settle(req.Entries[n-1].Index)
+	}
+	// A sign of life confirms nothing, and has no entry before it.
+	if err == nil && unread == nil && resp.Success && req.PrevLogEntry+uint64(n) >= max(end, 1) {
+		l.followers.confirmed(id)
 	}
 	return err
 }
 
 // InstallSnapshot implements raft.Transport. A member that had all of a snapshot is where it
-// would be with it. Its refusal comes as a text.
+// would be with it. Its refusal comes as a text. What does not arrive is no line of its own: raft
+// tries again and again while a member is away, and that it does not answer is in the log.
 func (l *links) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	begun := time.Now()
 	err := l.Transport.InstallSnapshot(id, target, req, resp, data)
-	if err != nil && strings.Contains(err.Error(), errHadAlready.Error()) {
+	switch {
+	case err != nil && strings.Contains(err.Error(), errHadAlready.Error()):
 		resp.Success, err = true, nil
+	case err == nil && resp.Success:
+		l.store.disk.log.InfoContext(context.Background(), "Another member was sent a snapshot, and has taken it over",
+			"member", string(id), "entry", req.LastLogIndex, "bytes", req.Size, "took", time.Since(begun).String())
 	}
 	return err
 }
