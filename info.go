@@ -276,7 +276,7 @@ type LimitRefusals struct {
 
 // Cluster is how one of its members sees it.
 type Cluster struct {
-	// Members are all, the one that was asked among them.
+	// Members are all, the one that was asked among them unless it was removed.
 	Members []ServerMember
 }
 

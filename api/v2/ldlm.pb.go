@@ -4877,7 +4877,7 @@ type ServerStatusResponse struct {
 	QuietLeftUs int64 `protobuf:"varint,15,opt,name=quiet_left_us,json=quietLeftUs,proto3" json:"quiet_left_us,omitempty"`
 	// The directory that the state is in; absent for a server in memory.
 	DataDirectory *DataDirectory `protobuf:"bytes,16,opt,name=data_directory,json=dataDirectory,proto3" json:"data_directory,omitempty"`
-	// The members of the cluster as the answering one sees them, itself among them; none if
+	// The members of the cluster as the answering one sees them, itself among them unless it was removed; none if
 	// it is alone.
 	Members []*ServerMember `protobuf:"bytes,17,rep,name=members,proto3" json:"members,omitempty"`
 	// How often somebody was not let in, or might not do what it wanted, since the server

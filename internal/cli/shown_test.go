@@ -157,6 +157,12 @@ func shown() map[string]view {
 	little.Room, little.FreeBytes, little.SnapshotTime, little.SnapshotEntry = ldlm.RoomLittle, 100_000_000, time.Time{}, 0
 	none.Room, none.FreeBytes = ldlm.RoomNone, 1_000
 	filling.DataDirectory, full.DataDirectory, full.QuietLeft = &little, &none, 72*time.Second
+	cluster, removed := follower, follower
+	cluster.Cluster = &ldlm.Cluster{Members: []ldlm.ServerMember{
+		{Name: "a", Address: "h1:3147", Votes: true, Leads: true, Answers: true, Version: "1.2.0"},
+		{Name: "b", Address: "h2:3147", Votes: true, Answers: true, Version: "1.2.0", EntriesBehind: 3},
+	}}
+	removed.Cluster = &ldlm.Cluster{Members: cluster.Cluster.Members[:1]}
 	views := map[string]view{
 		"ls":             locksView(list.Locks),
 		"ls_empty":       locksView(nil),
@@ -174,6 +180,8 @@ func shown() map[string]view {
 		"status_other":   statusView(statusDocument(follower, "ldlm-2:3144")),
 		"status_filling": statusView(statusDocument(filling, "ldlm-2:3144")),
 		"status_full":    statusView(statusDocument(full, "ldlm-2:3144")),
+		"status_cluster": statusView(statusDocument(cluster, "ldlm-2:3144")),
+		"status_removed": statusView(statusDocument(removed, "ldlm-2:3144")),
 		"snapshot":       snapshotView(snapshotShown(), func() string { return "time 7s\nlock \"a\" held (size 1)\n  held by 7 (\x1b@h) 1 permit\n" }),
 		"snapshot_restored": restoredView(document.Restored{
 			Directory: "/var/lib/ldlm 2", Snapshot: snapshotShown(), Quiet: "1m15s", QuietMS: ms(75_000),

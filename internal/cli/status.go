@@ -45,7 +45,7 @@ func statusView(d document.Status) view {
 			}
 			s.field("Version", d.Version)
 			s.block("Role", &table{rows: [][]cell{{roleCell(d)}}})
-			describeMembers(s, d.Members)
+			describeMembers(s, d.Member, d.Members)
 			s.field("Uptime", shortDuration(inGo(d.UptimeMS)))
 			s.field("Storage", storageText(d.Storage))
 			describeDirectory(s, d.Directory)
@@ -89,8 +89,8 @@ func refusedText(r *document.Refused) string {
 	return strings.Join(all, ", ")
 }
 
-// describeMembers says how the members of a cluster are.
-func describeMembers(s *sheet, members []document.Member) {
+// describeMembers says how the members of a cluster are, as the one that is named own sees them.
+func describeMembers(s *sheet, own string, members []document.Member) {
 	if len(members) == 0 {
 		return
 	}
@@ -107,6 +107,9 @@ func describeMembers(s *sheet, members []document.Member) {
 	count := cell{fmt.Sprintf("%d of %d with a vote answer", answer, voters), good}
 	if 2*answer <= voters {
 		count = cell{fmt.Sprintf("%s, and %d must: nothing is granted without a majority", count.text, voters/2+1), trouble}
+	}
+	if !slices.ContainsFunc(members, func(m document.Member) bool { return m.Name == own }) {
+		count = cell{own + " is none of the members: it was removed, or has not joined them yet; its log says which", trouble}
 	}
 	s.block("Cluster", &table{rows: [][]cell{{count}}})
 	s.block("Members", t)

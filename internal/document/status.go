@@ -36,7 +36,7 @@ type Status struct {
 	// Quiet is how long nothing is granted yet, after a restore.
 	Quiet   string `json:"quiet,omitempty"`
 	QuietMS *int64 `json:"quiet_ms,omitempty"`
-	// Members of the cluster as the server sees them, itself among them; none if it is alone.
+	// Members of the cluster as the server sees them, itself among them unless it was removed; none if it is alone.
 	Members []Member `json:"members,omitempty"`
 	// Refused counts who was refused since the server runs, if it tells.
 	Refused *Refused `json:"refused,omitempty"`

@@ -229,6 +229,9 @@ func (m *membership) forClients() []*ldlmv2.ServerMember {
 	var all []*ldlmv2.ServerMember
 	leader, _ := m.journal.Leader()
 	for _, i := range m.infos(&cluster.Status{Version: m.version}, time.Now()) {
+		if i.Member == m.config.Name && m.removed.Load() {
+			continue // its own list does not know it yet
+		}
 		x := &ldlmv2.ServerMember{
 			Name: i.Member, Address: i.Address, Votes: i.Votes, Leads: i.Member == leader.Member,
 			Answers: i.Answers, Version: i.Version, EntriesBehind: i.Behind,

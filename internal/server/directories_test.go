@@ -428,6 +428,11 @@ func TestRemovedMember(t *testing.T) {
 	if answer, err := port.Ask(t.Context(), "", h.first["a"], cluster.TopicRemove, []byte(gone)); err != nil || len(answer) > 0 {
 		t.Fatalf("%s, %v", answer, err)
 	}
+	for limit := time.Now().Add(fuse); !strings.Contains(h.runs[gone].Readiness().String(), "was removed from the cluster"); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("probes are told %v", h.runs[gone].Readiness())
+		}
+	}
 	h.runs[gone].end(t)
 	h.start(gone, func(m *server.Members) { m.First, m.Join = nil, h.first["a"] })
 	const refusal = "a name that was never used"

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -67,6 +68,9 @@ type membership struct {
 	begun   chan struct{}
 	journal *raftlog.Journal
 	node    *node.Node
+
+	// removed says that this member was taken out, for who asks how it is.
+	removed atomic.Bool
 
 	mu  sync.Mutex
 	met map[string]*acquaintance // other members, by name
@@ -277,6 +281,7 @@ func (m *membership) tellLeaders(tell func(*ldlmv2.Leader)) {
 			told = true
 			m.noteRemoved(belongs)
 		}
+		m.removed.Store(told)
 		seen, awaited = m.noteMembers(seen), m.noteAwaited(awaited)
 		l := m.leader()
 		if now := fmt.Sprint(l.GetAddress(), l.GetSelf(), l.GetKnown(), l.GetMembers()); now != last {

@@ -14,6 +14,7 @@ var (
 	errDraining  = errors.New("the server is on its way out")
 	errStorage   = errors.New("the storage has failed; the log of the server says how")
 	errNotJoined = errors.New("this member has not joined the others yet")
+	errRemoved   = errors.New("this member was removed from the cluster; its log says what to do")
 	errNoLead    = errors.New("nobody is known to lead, or there is no room on the disk")
 )
 
@@ -35,6 +36,9 @@ func (s *Server) storage() error {
 }
 
 func (s *Server) lead() error {
+	if s.members != nil && s.members.removed.Load() {
+		return errRemoved
+	}
 	select {
 	case <-s.node.Begun():
 	default:
