@@ -31,6 +31,8 @@ type Journal struct {
 	sent      *sent
 	here      rounds      // of making sure that this member leads
 	there     rounds      // of asking the one that does
+	links     *links      // to the other members
+	handing   sync.Mutex  // is held while the lead is handed over
 	alone     bool        // there is no transport
 	running   atomic.Bool // raft is set
 

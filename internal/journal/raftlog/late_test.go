@@ -100,7 +100,7 @@ func TestLateSnapshot(t *testing.T) {
 				before, _ := follower.store.LastIndex()
 
 				var answer raft.InstallSnapshotResponse
-				sender := &links{j.cfg.Transport, j.store}
+				sender := &links{Transport: j.cfg.Transport, store: j.store}
 				err := sender.InstallSnapshot(raft.ServerID(at), raft.ServerAddress(at), &late.request, &answer, bytes.NewReader(late.data))
 				if err != nil || !answer.Success {
 					t.Errorf("who has sent it is told %+v, %v", answer, err)
@@ -182,6 +182,27 @@ func TestNothingStandsForTheFirstEntry(t *testing.T) {
 type beginsBehind struct{ walStore }
 
 func (beginsBehind) FirstIndex() (uint64, error) { return 2, nil }
+
+// A snapshot whose last entry is another one than the log has there is taken: that of the log
+// was never agreed on.
+func TestSnapshotOfAnotherTerm(t *testing.T) {
+	j := mustBegin(t, small(fastDir(t)), &tape{})
+	defer mustClose(t, j)
+	if err := j.Propose(t.Context(), line("x")); err != nil {
+		t.Fatal(err)
+	}
+	last, err := j.store.LastIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := j.raft.CurrentTerm()
+	for of, want := range map[uint64]bool{term: true, term + 1: false} {
+		meta := snapshotMeta{Index: last, Term: of}
+		if got := j.snapshots.had(&sink{id: meta.name(), index: last, term: of}); got != want {
+			t.Errorf("entry %d of term %d, and the log has one of term %d: it is here already: %v", last, of, term, got)
+		}
+	}
+}
 
 // A member that leads, is removed while others propose to it, and is closed then, answers all
 // of them, and ends.

@@ -108,7 +108,7 @@ func (j *Journal) Yield() error {
 	if l, known := j.Leader(); !known || l.Member != j.cfg.Member || j.alone || j.votesAlone() {
 		return nil
 	}
-	if err := j.await(j.raft.LeadershipTransfer()); !errors.Is(err, raft.ErrNotLeader) {
+	if err := j.handOver("", j.cfg.Timing.Heartbeat); !errors.Is(err, raft.ErrNotLeader) && !errors.Is(err, errNotLeader) {
 		return err
 	}
 	return nil // another one has it already
@@ -189,12 +189,10 @@ func (j *Journal) change(kind byte, about Peer) error {
 	limit := 2 * j.cfg.WriteDeadline
 	var f raft.Future
 	switch {
-	case kind == askLead && about.Member == "":
-		f = j.raft.LeadershipTransfer()
 	case kind == askLead && about.Member == j.cfg.Member:
 		return nil
-	case kind == askLead && is && now.Votes:
-		f = j.raft.LeadershipTransferToServer(id, raft.ServerAddress(now.Address))
+	case kind == askLead && (about.Member == "" || now.Votes):
+		return j.handOver(about.Member, limit)
 	case kind == askRemove && is:
 		f = j.raft.RemoveServer(id, 0, limit)
 	case kind == askRemove:
@@ -224,7 +222,7 @@ func (j *Journal) change(kind byte, about Peer) error {
 	return nil
 }
 
-var changes = [...]string{askAdmit: "joined", askPromote: "has a vote", askRemove: "removed", askLead: "asked to lead"}
+var changes = [...]string{askAdmit: "joined", askPromote: "has a vote", askRemove: "removed"}
 
 // taken returns the other member that has an address, "" if there is none.
 func (j *Journal) taken(p Peer) string {

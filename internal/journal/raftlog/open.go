@@ -222,7 +222,8 @@ func newRaft(rc *raft.Config, j *Journal) (r *raft.Raft, err error) {
 			r, err = nil, fmt.Errorf("raft does not start: %v", p)
 		}
 	}()
-	return raft.NewRaft(rc, j.fsm, j.store, j.store, j.snapshots, &links{j.cfg.Transport, j.store})
+	j.links = &links{Transport: j.cfg.Transport, store: j.store}
+	return raft.NewRaft(rc, j.fsm, j.store, j.store, j.snapshots, j.links)
 }
 
 // Opener returns a function that opens a journal once there is a machine for it,
