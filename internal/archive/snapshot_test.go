@@ -75,6 +75,9 @@ func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
 }
 
+// quietTime is the longest ttl and the lease of a member.
+const quietTime = 75 * time.Second
+
 // A restored server keeps its holders, grants nothing to others while clients of the
 // time after the snapshot may believe in what they were granted, and gives out
 // greater tokens than those.
@@ -94,8 +97,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const quiet = 75 * time.Second // the longest ttl and the lease of a member
-	if *d.QuietMS != quiet.Milliseconds() || d.Directory != restored || d.LongSessions != 0 ||
+	if *d.QuietMS != quietTime.Milliseconds() || d.Directory != restored || d.LongSessions != 0 ||
 		len(d.MayOutlast) != 1 || d.MayOutlast[0].Lock != "outside" || d.MayOutlast[0].KeyPrefix != "cafebabe" {
 		t.Errorf("restored: %+v", d)
 	}
@@ -106,7 +108,7 @@ func TestRestore(t *testing.T) {
 	}
 	do(t, n, &lock.KeepAlive{Caller: lock.Caller{Session: session, Proof: &secret}})
 	do(t, n, &lock.Renew{Hold: lock.Hold{Name: "outside", Key: key}, Lease: 10 * lock.Minute})
-	n.Advance(quiet)
+	n.Advance(quietTime)
 	if got := do(t, n, &lock.Acquire{Items: []lock.Item{{Name: "after the snapshot"}}, Lease: lock.Minute, Key: lock.Key{2}}).Token; got <= late {
 		t.Errorf("token %d after the quiet time; %d was given out before", got, late)
 	}
