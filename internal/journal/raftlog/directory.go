@@ -232,7 +232,7 @@ func (d *directory) claim(disk *disk, cluster, member string) error {
 		return d.writeIdentity(disk)
 	case d.Member != member:
 		return fmt.Errorf("the data directory %s belongs to member %q, and this is member %q: "+
-			"start it with that name, or name another directory", d.path, d.Member, member)
+			"start it with that name, as one of several (member_name, cluster_listen_address), or name another directory", d.path, d.Member, member)
 	case cluster != "" && d.Cluster != cluster:
 		return fmt.Errorf("the data directory %s belongs to cluster %s, and not to %s: name another directory", d.path, d.Cluster, cluster)
 	case d.Directory == "":

@@ -51,7 +51,7 @@ func TestDirectoryOfSomebodyElse(t *testing.T) {
 
 	other := c
 	other.Member = "b"
-	refusedWith(t, other, dir, `belongs to member "a"`, `this is member "b"`, "name another directory")
+	refusedWith(t, other, dir, `belongs to member "a"`, `this is member "b"`, "member_name, cluster_listen_address", "name another directory")
 	other = c
 	other.Cluster = "4567"
 	refusedWith(t, other, dir, "cluster 0123", "4567", "name another directory")
