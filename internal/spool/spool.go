@@ -49,7 +49,8 @@ func New(out io.Writer, most int, missing func(lines int) []byte) *Writer {
 // no error in any case.
 func (w *Writer) Write(line []byte) (int, error) {
 	w.mu.Lock()
-	if w.closed || len(w.kept)+len(line) > w.most {
+	// Behind a line that was lost nothing is kept until that is said.
+	if w.closed || w.lost > 0 || len(w.kept)+len(line) > w.most {
 		w.lost++
 	} else {
 		w.kept = append(w.kept, line...)

@@ -87,6 +87,21 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+// That lines are missing is said where they are, also if there was room for one behind them.
+func TestMissingIsSaidInItsPlace(t *testing.T) {
+	var out bytes.Buffer
+	w := &Writer{out: &out, most: 10, missing: missing, more: make(chan struct{}, 1)}
+	for _, line := range []string{"first\n", "too long\n", "3rd\n"} {
+		_, _ = w.Write([]byte(line)) // it never fails
+	}
+	w.write(nil)
+	_, _ = w.Write([]byte("4th\n")) // it never fails
+	w.write(nil)
+	if want := "first\n2 missing\n4th\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
 // Close gives up in time on who takes nothing.
 func TestCloseStuck(t *testing.T) {
 	in, out := io.Pipe()
