@@ -256,3 +256,34 @@ func TestTornLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A file that is opened again without having been renamed still ends with a part of a line.
+func TestTornLineIsNotForgotten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	if err := os.WriteFile(path, []byte("a part"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }() // what is read is all that matters
+	f.torn = true
+	again := func(line string) {
+		t.Helper()
+		if err := errors.Join(f.reopen(), f.write([]byte(line))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again("first\n")
+	f.torn = true // as if the disk was full in between
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	again("second\n")
+	for at, want := range map[string]string{path + ".1": "a part\nfirst\n", path: "second\n"} {
+		if got, err := os.ReadFile(at); string(got) != want || err != nil {
+			t.Errorf("%s: got %q, want %q, %v", at, got, want, err)
+		}
+	}
+}

@@ -61,9 +61,20 @@ func (f *file) reopen() error {
 	if err != nil {
 		return err
 	}
+	f.torn = f.torn && isSame(f.open, again)
 	_ = f.open.Close() // what it had was written, or told to be lost
-	f.open, f.torn = again, false
+	f.open = again
 	return nil
+}
+
+// isSame reports whether two open files are one, which was not renamed in between.
+func isSame(a, b *os.File) bool {
+	x, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	y, err := b.Stat()
+	return err == nil && os.SameFile(x, y)
 }
 
 func (f *file) Close() error { return f.open.Close() }
