@@ -1,8 +1,11 @@
 package auth
 
 import (
+	"cmp"
+	"context"
 	"maps"
 	"sync"
+	"time"
 )
 
 // An Excess is that somebody who was let in wanted more than it may have.
@@ -18,8 +21,10 @@ type Excess struct {
 }
 
 // Exceed counts an excess and writes it down; the others are counted where one principal,
-// or one address of those without a name, has many within a second.
-func (g *Gate) Exceed(e *Excess) {
+// or one address of those without a name, has many within a second. It returns for how
+// long nothing more should be read from where it came, so that who is refused and asks
+// again at once takes little from others; 0 for all who keep the [Tempo].
+func (g *Gate) Exceed(e *Excess) (rest time.Duration) {
 	g.limits.add(e.Field)
 	name := e.Pass.Principal().Name
 	client := "principal " + name
@@ -29,6 +34,78 @@ func (g *Gate) Exceed(e *Excess) {
 	if suppressed, ok := g.limitsTold.Admit(client); ok {
 		g.log.Warn("A client has reached a limit, and was refused", withSuppressed(suppressed,
 			"field", e.Field, "limit", e.Limit, "principal", name, "client_addr", e.Remote(), "transport", e.Via)...)
+	}
+	return g.haste.add(client, time.Now())
+}
+
+// Tempo says how often limits may be reached, for each client by itself, before it rests.
+// Zero fields take their defaults.
+type Tempo struct {
+	// Every is how often a client may be refused. Default 1 ms.
+	Every time.Duration
+	// Free is how many refusals beyond that cost nothing. Default 1,000.
+	Free int
+	// Longest is the longest rest. Keep-alives come the same way, so it is short beside
+	// the shortest ttl. Default 200 ms.
+	Longest time.Duration
+}
+
+func (t Tempo) withDefaults() Tempo {
+	return Tempo{cmp.Or(t.Every, time.Millisecond), cmp.Or(t.Free, 1000), cmp.Or(t.Longest, 200*time.Millisecond)}
+}
+
+// Rest waits for as long as [Gate.Exceed] has returned, unless ctx ends.
+func Rest(ctx context.Context, rest time.Duration) {
+	if rest == 0 {
+		return
+	}
+	timer := time.NewTimer(rest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// maxHasty is how many clients are remembered. By default each is forgotten in little
+// more than a second.
+const maxHasty = 4096
+
+// haste knows who is refused too often. All methods are safe for concurrent use.
+type haste struct {
+	tempo Tempo
+	mu    sync.Mutex // guards what follows; held for a few assignments, or one look at all of them
+	// paid says, by client, until when its refusals would take at the tempo.
+	paid map[string]time.Time
+}
+
+func newHaste(t Tempo) *haste { return &haste{tempo: t.withDefaults(), paid: map[string]time.Time{}} }
+
+// add adds a refusal and returns how long its client is to rest.
+func (h *haste) add(client string, now time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	paid, known := h.paid[client]
+	if !known {
+		h.makeRoom(now)
+	}
+	if paid.Before(now) {
+		paid = now
+	}
+	free := time.Duration(h.tempo.Free) * h.tempo.Every
+	ahead := min(paid.Add(h.tempo.Every).Sub(now), free+h.tempo.Longest)
+	h.paid[client] = now.Add(ahead)
+	return max(0, ahead-free)
+}
+
+// makeRoom forgets clients that would not rest, and all if those are too few.
+func (h *haste) makeRoom(now time.Time) {
+	if len(h.paid) < maxHasty {
+		return
+	}
+	maps.DeleteFunc(h.paid, func(_ string, paid time.Time) bool { return !now.Before(paid) })
+	if len(h.paid) >= maxHasty {
+		clear(h.paid)
 	}
 }
 

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -61,6 +62,67 @@ func TestExcesses(t *testing.T) {
 		}
 		if !strings.Contains(lines[1], "not_logged_before=99") || strings.Contains(log.String(), token) {
 			t.Errorf("the log is\n%s", log.String())
+		}
+	})
+}
+
+// Who is refused without end rests, longer and longer up to a bound; a thousand at once,
+// a thousand a second, and all others do not.
+func TestRestAfterExcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := auth.NewGate(auth.GateConfig{Passwords: auth.NewPasswords("secret")})
+		nameless, err := try(t, g, "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		exceed := func(remote string) time.Duration {
+			return g.Exceed(&auth.Excess{Pass: nameless, Remote: func() string { return remote }, Field: "waiters"})
+		}
+		for i := range 1000 {
+			if rest := exceed("10.0.0.1:1"); rest != 0 {
+				t.Fatalf("rest of %v after %d", rest, i+1)
+			}
+		}
+		for range 3000 {
+			<-time.After(time.Millisecond)
+			if rest := exceed("10.0.0.1:1"); rest != 0 {
+				t.Fatalf("rest of %v at a thousand a second", rest)
+			}
+		}
+		for i := range 300 {
+			want := min(time.Duration(i+1)*time.Millisecond, 200*time.Millisecond)
+			if rest := exceed("10.0.0.1:2"); rest != want {
+				t.Fatalf("rest of %v after %d too many, want %v", rest, i+1, want)
+			}
+		}
+		if rest := exceed("10.0.0.2:1"); rest != 0 {
+			t.Errorf("rest of %v at another address", rest)
+		}
+		<-time.After(200 * time.Millisecond)
+		if rest := exceed("10.0.0.1:1"); rest != time.Millisecond {
+			t.Errorf("rest of %v when all that was too much is over", rest)
+		}
+	})
+}
+
+// However many clients are refused, those are remembered that are refused now.
+func TestRestsOfManyClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := auth.NewGate(auth.GateConfig{Passwords: auth.NewPasswords("secret")})
+		nameless, err := try(t, g, "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		exceed := func(i int) time.Duration {
+			remote := fmt.Sprintf("10.0.%d.%d:1", i/256, i%256)
+			return g.Exceed(&auth.Excess{Pass: nameless, Remote: func() string { return remote }, Field: "waiters"})
+		}
+		for i := range 10000 { // two thousand within each second
+			<-time.After(time.Second / 2000)
+			exceed(i)
+			if rest := exceed(0); i > 2100 && rest == 0 {
+				t.Fatalf("who is refused all the time does not rest at %d others", i)
+			}
 		}
 	})
 }

@@ -19,6 +19,8 @@ type GateConfig struct {
 	Audit  *audit.Log
 	// Slowness is how guessing is slowed down.
 	Slowness Slowness
+	// Tempo is how often clients may reach limits.
+	Tempo Tempo
 	// Connections bounds those of all clients, ConnectionsEach those of one principal
 	// that has no limit of its own; see [Gate.Enter]. 0 is no limit.
 	Connections, ConnectionsEach int
@@ -45,6 +47,7 @@ type Gate struct {
 	// told and limitsTold bound the lines of the log about refusals, and about limits.
 	told, limitsTold audit.Bound
 	limits           limitsReached
+	haste            *haste
 	// connections and connectionsEach are limits of places.
 	connections, connectionsEach int
 	places                       places
@@ -56,7 +59,7 @@ type Gate struct {
 // NewGate makes a gate.
 func NewGate(c GateConfig) *Gate {
 	g := &Gate{
-		passwords: c.Passwords, log: c.Logger, audit: c.Audit, throttle: newThrottle(c.Slowness),
+		passwords: c.Passwords, log: c.Logger, audit: c.Audit, throttle: newThrottle(c.Slowness), haste: newHaste(c.Tempo),
 		connections: c.Connections, connectionsEach: c.ConnectionsEach,
 		anyone: newLastingPass(&Principal{Role: Admin}), byPassword: newLastingPass(&Principal{Role: Admin}),
 	}

@@ -93,7 +93,7 @@ func (x *session) attach() error {
 	_, _ = rand.Read(open.Secret[:])
 	link, o, err := x.server.node.Attach(x.ctx, open)
 	if err == nil && o.Code != lock.OK {
-		x.server.noteLimit(x.pass, x.conn.remote, &o)
+		x.server.noteLimit(x.ctx, x.pass, x.conn.remote, &o)
 		err = refusal(&o)
 	}
 	if err != nil {
@@ -189,7 +189,7 @@ func (x *session) callAt(
 	o, err := x.server.node.Call(ctx, c)
 	how := endingOf(err)
 	if err == nil {
-		x.server.noteLimit(x.pass, x.conn.remote, &o)
+		x.server.noteLimit(ctx, x.pass, x.conn.remote, &o)
 	}
 	if err == nil && o.Field == lock.FieldSlot {
 		// Beyond the table's limit there is no such slot.

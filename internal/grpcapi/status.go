@@ -65,13 +65,15 @@ func errorOf(s *ldlmv2.Status) error {
 }
 
 // noteLimit has it counted if the outcome of what somebody wanted is that a limit was
-// reached.
-func (s *Server) noteLimit(p *auth.Pass, remote func() string, o *lock.Outcome) {
-	if o.Code == lock.Limit {
-		s.gate.Exceed(&auth.Excess{
-			Pass: p, Via: transportName, Remote: remote, Field: sessionapi.FieldName(o.Field), Limit: o.Limit,
-		})
+// reached. The answer to who reaches them without end takes a while, unless ctx ends.
+func (s *Server) noteLimit(ctx context.Context, p *auth.Pass, remote func() string, o *lock.Outcome) {
+	if o.Code != lock.Limit {
+		return
 	}
+	rest := s.gate.Exceed(&auth.Excess{
+		Pass: p, Via: transportName, Remote: remote, Field: sessionapi.FieldName(o.Field), Limit: o.Limit,
+	})
+	auth.Rest(ctx, rest)
 }
 
 // refusal is the status of an outcome that is no success.

@@ -129,7 +129,7 @@ func (v *v2) call(ctx context.Context, c lock.Command) (*lock.Outcome, error) {
 	case err != nil:
 		return nil, v.failed(ctx, err)
 	case o.Code != lock.OK:
-		v.noteLimit(auth.PassOf(ctx), func() string { return remoteOf(ctx) }, &o)
+		v.noteLimit(ctx, auth.PassOf(ctx), func() string { return remoteOf(ctx) }, &o)
 		return nil, refusal(&o)
 	}
 	return &o, nil

@@ -138,9 +138,9 @@ func (q *request) call(c lock.Command) (lock.Outcome, *reply) {
 	case err == nil && o.Code == lock.SessionLost:
 		return o, unknownSession()
 	case err == nil && o.Code == lock.Limit:
-		q.server.gate.Exceed(&auth.Excess{
+		auth.Rest(ctx, q.server.gate.Exceed(&auth.Excess{
 			Pass: q.pass, Via: transportName, Remote: func() string { return q.RemoteAddr }, Field: lockv1.LimitName(&o), Limit: o.Limit,
-		})
+		}))
 		return o, nil
 	case err == nil:
 		return o, nil

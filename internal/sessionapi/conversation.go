@@ -63,6 +63,8 @@ type conversation struct {
 
 	// over: the last words are said or never will be; what still comes is ignored.
 	over atomic.Bool
+	// owes is for how long nothing is to be read, in nanoseconds.
+	owes atomic.Int64
 	life life
 	news news
 	late late
@@ -171,6 +173,7 @@ func (c *conversation) listen(ctx context.Context) error {
 		}
 		if !c.carrier.Buffered() || c.full() {
 			c.carryOut(ctx)
+			auth.Rest(ctx, c.takeRest())
 		}
 		err := c.carrier.Receive(c.frame)
 		switch {
@@ -181,6 +184,14 @@ func (c *conversation) listen(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// takeRest returns for how long nothing is to be read, and forgets that.
+func (c *conversation) takeRest() time.Duration {
+	if c.owes.Load() == 0 { // as nearly always
+		return 0
+	}
+	return time.Duration(c.owes.Swap(0))
 }
 
 // take takes in the frame at hand. An error ends the connection.

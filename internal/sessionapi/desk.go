@@ -119,7 +119,7 @@ func (s *Server) seat(ctx context.Context, c *conversation, conn *wire.Conn, ove
 		return false
 	}
 	d := s.desks[s.seated.Add(1)%uint64(len(s.desks))]
-	g := &guest{conversation: c, desk: d, ctx: ctx, over: over}
+	g := &guest{conversation: c, desk: d, conn: conn, ctx: ctx, over: over}
 	frame, b := c.frame, c.batch
 	c.frame, c.batch, c.yields = nil, nil, true
 	if !d.poller.Adopt(conn, g) {
@@ -136,6 +136,7 @@ func (s *Server) seat(ctx context.Context, c *conversation, conn *wire.Conn, ove
 type guest struct {
 	*conversation
 	desk *desk
+	conn *wire.Conn
 	// ctx is for what waits for nothing.
 	ctx  context.Context //nolint:containedctx // the one of Serve, which a poller has no way to pass
 	over func()
@@ -154,6 +155,10 @@ func (g *guest) Readable() (unread bool) {
 	c := g.conversation
 	if g.asked != nil {
 		g.desk.submit() // one after the other
+	}
+	if rest := c.takeRest(); rest > 0 {
+		g.conn.Rest(rest)
+		return g.hasMore()
 	}
 	g.sit()
 	defer g.rise()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/auth"
 	"github.com/ldlm-io/ldlm/internal/journal/memory"
 	"github.com/ldlm-io/ldlm/internal/lock"
 	"github.com/ldlm-io/ldlm/internal/node"
@@ -388,5 +389,93 @@ func TestRoundsAreBounded(t *testing.T) {
 			close(n.open)
 			n.wantSizes(t, tt.sizes...)
 		})
+	}
+}
+
+// limited is a port whose clients may wait for nothing, and rest as a tempo says.
+func limited(t *testing.T, n *counting, tempo auth.Tempo) *port {
+	t.Helper()
+	return openPort(t, n, func(c *sessionapi.Config) { c.Gate = auth.NewGate(auth.GateConfig{Tempo: tempo}) })
+}
+
+// crowdedNode is a node at which one request waits, and no other may.
+func crowdedNode(t *testing.T) *counting {
+	t.Helper()
+	settings := lock.DefaultSettings()
+	settings.MaxTTL, settings.MaxWaiters = 10*lock.Minute, 1
+	n, err := node.Open(node.Config{Settings: settings}, memory.Open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &counting{Node: below{n}, links: map[lock.SessionNumber]*countingLink{}}
+}
+
+// refused has a client ask for what is beyond the limit.
+func (p *port) refused(c *wire.Conn, seq uint64) {
+	p.t.Helper()
+	f := &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(3, seq, "x", time.Hour)}}
+	if a := p.ask(c, f).GetAnswers(); len(a) != 1 || a[0].GetCode() != ldlmv2.Code_CODE_LIMIT {
+		p.t.Fatalf("answered by %v", a)
+	}
+}
+
+// crowdIn has a client hold the lock x and wait for it: nobody else may.
+func (p *port) crowdIn(c *wire.Conn) {
+	p.t.Helper()
+	for slot, want := range []ldlmv2.Code{ok, ldlmv2.Code_CODE_QUEUED} {
+		f := &ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(uint32(slot+1), 1, "x", time.Hour)}}
+		if a := p.ask(c, f).GetAnswers(); len(a) != 1 || a[0].GetCode() != want {
+			p.t.Fatalf("answered by %v", a)
+		}
+	}
+}
+
+// While a client rests others are served, and the port closes without waiting for it.
+func TestOthersAreServedWhileOneRests(t *testing.T) {
+	n := crowdedNode(t)
+	p := limited(t, n, auth.Tempo{Every: time.Hour, Free: 1, Longest: time.Hour})
+	quiet, hasty := p.dial(1), p.dial(2)
+	p.crowdIn(quiet)
+	p.refused(hasty, 1)
+	p.refused(hasty, 2) // and from now on it rests
+	if err := hasty.WriteClient(&ldlmv2.ClientFrame{Ops: []*ldlmv2.Op{acquire(1, 1, "free", 0)}}); err != nil {
+		t.Fatal(err)
+	}
+	for number := range uint64(100) {
+		f := p.ask(quiet, &ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: number + 1}})
+		if f.GetKeepAlive().GetNumber() != number+1 {
+			t.Fatalf("answered by %v", f)
+		}
+	}
+	if got := n.most(); got != 2 {
+		t.Errorf("%d commands of the client that rests were carried out, want 2", got)
+	}
+}
+
+// Who rests is heard again, whatever came meanwhile.
+func TestWhoRestsIsHeardAgain(t *testing.T) {
+	p := limited(t, crowdedNode(t), auth.Tempo{Every: time.Millisecond, Free: 1, Longest: time.Millisecond})
+	hasty := p.dial(1)
+	p.crowdIn(hasty)
+	for seq := range uint64(200) {
+		p.refused(hasty, seq+1)
+	}
+	var ops []*ldlmv2.Op
+	for slot := range uint32(500) {
+		ops = append(ops, acquire(slot+4, 1, "x", time.Hour))
+	}
+	if err := hasty.WriteClient(&ldlmv2.ClientFrame{Ops: ops}); err != nil {
+		t.Fatal(err)
+	}
+	var f ldlmv2.ServerFrame
+	for answered := 0; answered < len(ops); answered += len(f.GetAnswers()) {
+		if err := hasty.ReadServer(&f); err != nil {
+			t.Fatalf("after %d answers: %v", answered, err)
+		}
 	}
 }

@@ -142,11 +142,13 @@ func (c *conversation) deny(d *auth.Deed) *ldlmv2.Status {
 	return s
 }
 
-// noteLimit has it counted if an outcome is that a limit was reached.
+// noteLimit has it counted if an outcome is that a limit was reached. Who reaches them
+// without end is not heard for a while.
 func (c *conversation) noteLimit(o *lock.Outcome) {
 	if o.Code == lock.Limit {
-		c.server.config.Gate.Exceed(&auth.Excess{
+		rest := c.server.config.Gate.Exceed(&auth.Excess{
 			Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote, Field: FieldName(o.Field), Limit: o.Limit,
 		})
+		c.owes.Store(int64(rest))
 	}
 }

@@ -23,11 +23,16 @@ type polled struct {
 	// Owned by the poller's goroutine. ended: over was called. unread: the handler has
 	// left some of what was read, or there was some before.
 	ended, unread bool
+	// rest is asked for by the handler; resting runs while the connection rests, and
+	// puts it in line. hungUp: its end was told meanwhile, and it rests no more.
+	rest    time.Duration
+	resting *time.Timer
+	hungUp  bool
 
 	// Guarded by the connection's turn, as fd is for writing:
 
-	// waiting: it stands in the poller's line, and nothing is read meanwhile. Only the
-	// poller's goroutine changes it, and looks at it as it likes.
+	// waiting: it stands in the poller's line, or rests, and nothing is read meanwhile.
+	// Only the poller's goroutine changes it, and looks at it as it likes.
 	waiting bool
 	// asked is what the system was asked to tell.
 	asked interest
@@ -50,6 +55,14 @@ func (c *Conn) Rouse() {
 	}
 }
 
+// Rest has a poller leave the connection unread for a while; it is for its handler, in
+// Readable, and does nothing where the handler is another's.
+func (c *Conn) Rest(d time.Duration) {
+	if p := c.polled.Load(); p != nil {
+		p.rest = d
+	}
+}
+
 // close has the poller end the connection.
 func (p *polled) close() {
 	p.closing.Store(true)
@@ -68,6 +81,8 @@ func (p *polled) serve(e event) {
 	case behind:
 	case wasBehind:
 		p.tell()
+	case p.resting != nil:
+		p.hurry() // for nothing but its end is told meanwhile
 	case !e.readable(), p.waiting:
 	default:
 		p.read()
@@ -115,22 +130,35 @@ func (p *polled) takeTurn() {
 	}
 }
 
-// goOn goes on with reading, or stands in line if something is unread.
+// goOn goes on with reading, or stands in line if something is unread, after a rest if
+// the handler wants one.
 func (p *polled) goOn(unread bool) {
 	p.unread = unread
-	if !unread && !p.waiting {
+	rests := p.rest > 0 && !p.hungUp
+	if !unread && !p.waiting && !rests {
 		return
 	}
-	stands, err := p.stand(unread)
+	stands, err := p.stand(unread || rests)
 	switch {
 	case err != nil:
 		p.over(err)
+	case stands && rests:
+		p.resting = time.AfterFunc(p.rest, func() { p.poller.rested(p) })
 	case stands:
+		p.poller.line = append(p.poller.line, p)
+	}
+	p.rest = 0
+}
+
+// hurry ends a rest.
+func (p *polled) hurry() {
+	if p.hungUp = true; p.resting.Stop() {
+		p.resting = nil
 		p.poller.line = append(p.poller.line, p)
 	}
 }
 
-// stand says whether the connection stands in line. Behind, it does not.
+// stand says whether the connection stands in line, or is about to. Behind, it does not.
 func (p *polled) stand(in bool) (stands bool, err error) {
 	p.conn.turn.take()
 	defer p.conn.turn.giveBack()
@@ -206,6 +234,9 @@ func (p *polled) over(err error) {
 	p.released = true
 	if p.patience != nil {
 		p.patience.Stop()
+	}
+	if p.resting != nil {
+		p.resting.Stop()
 	}
 	if p.backlog = nil; c.broken == nil {
 		c.broken = net.ErrClosed

@@ -51,8 +51,9 @@ type Poller struct {
 	mu sync.Mutex // guards what follows; held for a few assignments
 	// conns are the connections, by descriptor.
 	conns map[int]*polled
-	// roused are those that are to be looked at without an event.
-	roused []*polled
+	// roused are those that are to be looked at without an event, awake those that have
+	// rested and are to stand in line.
+	roused, awake []*polled
 	// running: the goroutine was started; it is once there is something to wait for.
 	// sleeping says that it has to be woken up.
 	running, sleeping, closed bool
@@ -146,6 +147,16 @@ func (p *Poller) rouse(c *polled) {
 	p.wake()
 }
 
+// rested has a connection that has rested stand in line.
+func (p *Poller) rested(c *polled) {
+	p.mu.Lock()
+	if !c.gone {
+		p.awake = append(p.awake, c)
+	}
+	p.mu.Unlock()
+	p.wake()
+}
+
 // wake sees to it that the goroutine looks around.
 func (p *Poller) wake() {
 	p.mu.Lock()
@@ -207,12 +218,16 @@ func (p *Poller) find(conns []*polled, ready []event) ([]*polled, bool) {
 // what has happened to others.
 func (p *Poller) attend() {
 	p.mu.Lock()
-	roused := p.roused
-	p.roused = nil
+	roused, awake := p.roused, p.awake
+	p.roused, p.awake = nil, nil
 	for _, c := range roused {
 		c.roused = false
 	}
 	p.mu.Unlock()
+	for _, c := range awake {
+		c.resting = nil
+	}
+	p.line = append(p.line, awake...)
 	for _, c := range roused {
 		c.attend()
 	}
@@ -245,7 +260,7 @@ func (p *Poller) wait(ready []event) []event {
 func (p *Poller) busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.closed || len(p.roused) > 0
+	return p.closed || len(p.roused)+len(p.awake) > 0
 }
 
 // mayWait reports whether there is nothing to do; then the goroutine is to sleep,
@@ -253,7 +268,7 @@ func (p *Poller) busy() bool {
 func (p *Poller) mayWait() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sleeping = !p.closed && len(p.roused) == 0
+	p.sleeping = !p.closed && len(p.roused)+len(p.awake) == 0
 	return p.sleeping
 }
 
@@ -268,7 +283,7 @@ func (p *Poller) remove(c *polled) {
 func (p *Poller) closeAll() {
 	p.mu.Lock()
 	conns := p.conns
-	p.conns, p.roused = nil, nil
+	p.conns, p.roused, p.awake = nil, nil, nil
 	for _, c := range conns {
 		c.gone = true
 	}

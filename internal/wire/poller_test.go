@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,6 +127,71 @@ func talk(client net.Conn, seed uint64) error {
 		}
 	}
 	return <-sent
+}
+
+// rests has a handler echo, and rest each time that it did.
+func (h *handler) rests(c *Conn, rest time.Duration) (heard *atomic.Int64) {
+	h.echoes(c)
+	heard = new(atomic.Int64)
+	echo := h.readable
+	h.readable = func() {
+		if !c.Buffered() {
+			return
+		}
+		heard.Add(1)
+		echo()
+		c.Rest(rest)
+	}
+	return heard
+}
+
+// While a connection rests nothing of it is read, others are served, and that it is
+// broken is noticed.
+func TestPollerLeavesOneToRest(t *testing.T) {
+	p := newPoller(t)
+	var heard *atomic.Int64
+	client, _, h := adopt(t, p, time.Minute, func(h *handler, c *Conn) { heard = h.rests(c, time.Hour) })
+	other, _, _ := adopt(t, p, time.Minute, func(h *handler, c *Conn) { h.echoes(c) })
+	if _, err := client.Write(frameOf(keepAlive(1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := NewConn(client, 0).ReadServer(new(ldlmv2.ServerFrame)); err != nil {
+		t.Fatal(err)
+	}
+	before := heard.Load()
+	if _, err := client.Write(frameOf(keepAlive(2))); err != nil {
+		t.Fatal(err)
+	}
+	if err := talk(other, 1); err != nil {
+		t.Fatal(err)
+	}
+	if after := heard.Load(); after != before {
+		t.Errorf("it was read %d times while it rests", after-before)
+	}
+	if err := client.SetLinger(0); err != nil { // so closing breaks it
+		t.Fatal(err)
+	}
+	_ = client.Close()
+	<-h.over
+}
+
+// A poller does not wait for those who rest, and who has rested goes on.
+func TestPollerGoesOnAfterRests(t *testing.T) {
+	p := newPoller(t)
+	client, _, h := adopt(t, p, time.Minute, func(h *handler, c *Conn) { h.rests(c, time.Millisecond) })
+	if err := talk(client, 1); err != nil {
+		t.Fatal(err)
+	}
+	_ = client.Close()
+	if err := <-h.over; !errors.Is(err, io.EOF) {
+		t.Errorf("over: %v", err)
+	}
+	resting, _, h := adopt(t, p, time.Minute, func(h *handler, c *Conn) { h.rests(c, time.Hour) })
+	if err := NewClientConn(resting, 0).WriteFrames(frameOf(keepAlive(1))); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	<-h.over
 }
 
 // A frame that is larger than what is read at a time comes whole.

@@ -1,0 +1,48 @@
+package grpcapi_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/ldlm-io/ldlm/internal/auth"
+	"github.com/ldlm-io/ldlm/internal/grpcapi"
+	"github.com/ldlm-io/ldlm/internal/lock"
+	"github.com/ldlm-io/ldlm/internal/node"
+)
+
+// Who reaches a limit again and again waits for the answer, as long as it wants one; what
+// no limit refuses is answered as ever.
+func TestWhoReachesLimitsTooOftenWaits(t *testing.T) {
+	h := open(t, func(n *node.Config, c *grpcapi.Config) {
+		n.Settings = lock.DefaultSettings()
+		n.Settings.MaxLocks = 1
+		c.Gate = auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Hour, Free: 1, Longest: time.Hour}})
+	})
+	c := h.client()
+	if r, err := c.TryLock(t.Context(), try("l")); err != nil || !r.GetLocked() {
+		t.Fatal(r, err)
+	}
+	if r, err := c.TryLock(t.Context(), try("m")); err != nil || r.GetError() == nil {
+		t.Fatal(r, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.TryLock(ctx, try("m"))
+		answered <- err
+	}()
+	for range 100 {
+		if r, err := c.TryLock(t.Context(), try("l")); err != nil || r.GetLocked() || r.GetError() != nil {
+			t.Fatal(r, err)
+		}
+	}
+	cancel()
+	if err := <-answered; status.Code(err) != codes.Canceled {
+		t.Errorf("the second one too many: %v", err)
+	}
+}
