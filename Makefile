@@ -42,7 +42,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## Build the programs into .bin/.
@@ -86,6 +86,18 @@ fuzz: ## Run every fuzz target for a moment (FUZZTIME).
 .PHONY: overload
 overload: ## Put a server under too much load, in many ways, and print a table (OVERLOAD: flags).
 	@$(GO) run ./internal/overload $(OVERLOAD)
+
+.PHONY: e2e
+e2e: examples verify ## All that is tried with programs as they are: the examples, and three servers under faults.
+
+.PHONY: demo
+demo: build ## A server to try things with, until Ctrl-C.
+	$(BIN)/ldlm dev
+
+# Needs vuln.go.dev, which not every machine reaches; so it is run by hand.
+.PHONY: vuln
+vuln: ## Look for known weaknesses in what is used (needs vuln.go.dev).
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 .PHONY: faults
 faults: ## Break the table on purpose, many ways, and see the tests fail.

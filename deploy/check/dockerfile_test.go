@@ -17,8 +17,15 @@ func lint(t *testing.T) *linter.Linter {
 	}})
 }
 
-func TestDockerfile(t *testing.T) {
-	ast, err := parser.Parse(bytes.NewReader(read(t, "../docker/Dockerfile")))
+// The image that anybody builds and the one of a release are the same.
+func TestDockerfiles(t *testing.T) {
+	for _, name := range []string{"Dockerfile", "release.Dockerfile"} {
+		t.Run(name, func(t *testing.T) { checkImage(t, read(t, "../docker/"+name)) })
+	}
+}
+
+func checkImage(t *testing.T, dockerfile []byte) {
+	ast, err := parser.Parse(bytes.NewReader(dockerfile))
 	if err != nil {
 		t.Fatal(err)
 	}
