@@ -4,7 +4,8 @@
 // the [Visitor] has shown: a token, a password, or a certificate that TLS has
 // verified. It hands out a [Pass], or refuses. Refusals are counted, written down,
 // and slowed down for the address that they come from. Whoever serves those who were let
-// in tells it of limits that they reach, which are counted and written down, too.
+// in tells it of limits that they reach, which are counted and written down, too, and hears
+// for how long a client that does so without end is to be left alone.
 //
 // A pass leads to a [Principal]: a name, a [Role], the names of locks that it may
 // use, and its [Limits]. It always shows the principal as it is now, so that a

@@ -47,7 +47,8 @@ type Gate struct {
 	// told and limitsTold bound the lines of the log about refusals, and about limits.
 	told, limitsTold audit.Bound
 	limits           limitsReached
-	haste            *haste
+	// haste knows who reaches them too often.
+	haste *haste
 	// connections and connectionsEach are limits of places.
 	connections, connectionsEach int
 	places                       places
