@@ -43,7 +43,12 @@ func parseAddresses(text string) ([]address, error) {
 	return all, nil
 }
 
+// parseAddress reads one address. Nothing is none: a server says so of a member that it does not
+// know the address of.
 func parseAddress(text string) (address, error) {
+	if text == "" {
+		return address{}, errors.New("no address; want host, host:port or unix:PATH")
+	}
 	if path, ok := strings.CutPrefix(text, "unix:"); ok {
 		if rest, ok := strings.CutPrefix(path, "//"); ok {
 			path = rest

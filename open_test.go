@@ -112,3 +112,24 @@ func TestLeaderIsPreferred(t *testing.T) {
 		}
 	})
 }
+
+// A member may lead whose address nobody knows yet. Nobody goes anywhere else for that: on the
+// client's own machine there may be a server that has nothing to do with this one.
+func TestLeaderOfUnknownAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Known: true, Members: []string{"", "four:1"}}})
+		synctest.Wait()
+		srv.setRefuse(errors.New("down"))
+		conn.raw.Close()
+		<-l.Done()
+		got := srv.dials()
+		slices.Sort(got)
+		if want := []string{"four:1", "one:3144", "two:3144"}; !slices.Equal(slices.Compact(got), want) {
+			t.Errorf("dialled %v, want %v", got, want)
+		}
+	})
+}
