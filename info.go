@@ -243,7 +243,7 @@ type ServerStatus struct {
 	Token uint64
 	// Draining says that the server is on its way out and grants nothing any more.
 	Draining bool
-	// QuietLeft is for how long nothing is granted yet, after a restore.
+	// QuietLeft is for how long nothing is granted yet, after a restore or a quiet start.
 	QuietLeft time.Duration
 	// DataDirectory says how the directory is that the state is in; nil if it is in
 	// memory, or if the server does not tell.

@@ -91,6 +91,7 @@ func serverConfig(c *ServerConfig) server.Config {
 		Certificates:        c.Certificates,
 		CollectEvery:        max(c.Settings.LockGCInterval, shortest),
 		CollectIdle:         max(c.Settings.LockGCMinIdle, shortest),
+		QuietStart:          c.Settings.QuietStart,
 		KeepaliveInterval:   max(c.Settings.KeepaliveInterval, time.Second),
 		KeepaliveTimeout:    max(c.Settings.KeepaliveTimeout, 0),
 		NoClearOnDisconnect: c.Settings.NoClearOnDisconnect,

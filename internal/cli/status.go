@@ -50,7 +50,7 @@ func statusView(d document.Status) view {
 			s.field("Storage", storageText(d.Storage))
 			describeDirectory(s, d.Directory)
 			if d.Quiet != "" {
-				s.block("Quiet", &table{rows: [][]cell{{{"nothing is granted for " + shortDuration(inGo(d.QuietMS)) + " more, after a restore", attention}}}})
+				s.block("Quiet", &table{rows: [][]cell{{{"nothing is granted for " + shortDuration(inGo(d.QuietMS)) + " more: clients may believe in what this server does not know", attention}}}})
 			}
 			s.field("Locks", fmt.Sprintf("%d: %d held, %d contended", d.Locks, d.Held, d.Contended))
 			s.field("Holds", fmt.Sprintf("%d, and %s", d.Holds, counted(d.Waiters, "request waits", "requests wait")))

@@ -52,6 +52,9 @@ func (s *Server) Validate() error {
 			problems = append(problems, fmt.Errorf("%s: it must be at least 1, or 0 where that is no limit, and not beyond all bounds", l.name))
 		}
 	}
+	if s.QuietStart < 0 {
+		problems = append(problems, fmt.Errorf("quiet_start: it is %v, and cannot be negative; 0s is none", s.QuietStart))
+	}
 	if _, err := s.Passwords(); err != nil {
 		problems = append(problems, err)
 	}

@@ -59,6 +59,9 @@ type Config struct {
 	// CollectEvery is how often idle locks are forgotten, CollectIdle how long
 	// nobody must have touched them.
 	CollectEvery, CollectIdle time.Duration
+	// QuietStart keeps a server that begins with nothing from granting for so long: longer
+	// than clients of an earlier life may still believe in their locks. Default 0.
+	QuietStart time.Duration
 	// KeepaliveInterval and KeepaliveTimeout find dead gRPC connections.
 	KeepaliveInterval, KeepaliveTimeout time.Duration
 	// DataDir is the directory in which everything is kept. Default: everything is
@@ -204,7 +207,7 @@ func openNode(c *Config, r *rounds) (*node.Node, *raftlog.Journal, *membership, 
 	cfg := node.Config{
 		Logger: c.Logger, CollectEvery: c.CollectEvery, CollectIdle: c.CollectIdle,
 		Pulse: r.pulse, PulseEvery: r.every,
-		Settings: c.Limits.settings(),
+		Settings: c.Limits.settings(), QuietStart: c.QuietStart,
 	}
 	cfg.Settings.MaxIdleTTL = longestIdle(c.RESTSessionTimeout)
 	cfg.Quota = func(principal string) *lock.Quota {
