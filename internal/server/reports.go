@@ -48,31 +48,26 @@ func (m *membership) peers(ctx context.Context, mark uint64) []node.PeerReport {
 	ctx, cancel := context.WithTimeout(ctx, reportWithin)
 	defer cancel()
 	var all []node.PeerReport
-	var asking sync.WaitGroup
+	var at []raftlog.Peer
 	for _, x := range m.journal.Members() {
 		if x.Member != m.config.Name {
-			all = append(all, node.PeerReport{Member: x.Member, Votes: x.Votes})
+			all, at = append(all, node.PeerReport{Member: x.Member, Votes: x.Votes}), append(at, x.Peer)
 		}
 	}
-	members := m.journal.Members()
+	var asking sync.WaitGroup
 	for i := range all {
-		asking.Go(func() { all[i].Report = m.reportOf(ctx, all[i].Member, members, mark) })
+		asking.Go(func() { all[i].Report = m.reportOf(ctx, at[i], mark) })
 	}
 	asking.Wait()
 	return all
 }
 
 // reportOf asks one member; the zero report says that it did not answer.
-func (m *membership) reportOf(ctx context.Context, member string, members []raftlog.Member, mark uint64) node.Report {
-	for _, x := range members {
-		if x.Member != member {
-			continue
-		}
-		answer, err := m.port.Ask(ctx, x.Member, x.Address, cluster.TopicReport, binary.BigEndian.AppendUint64(nil, mark))
-		var r report
-		if err == nil && json.Unmarshal(answer, &r) == nil {
-			return node.Report{Level: r.Level, Lease: lock.Duration(r.Lease.Microseconds()), Marked: r.Marked, Hash: r.Hash}
-		}
+func (m *membership) reportOf(ctx context.Context, x raftlog.Peer, mark uint64) node.Report {
+	answer, err := m.port.Ask(ctx, x.Member, x.Address, cluster.TopicReport, binary.BigEndian.AppendUint64(nil, mark))
+	var r report
+	if err != nil || json.Unmarshal(answer, &r) != nil {
+		return node.Report{}
 	}
-	return node.Report{}
+	return node.Report{Level: r.Level, Lease: lock.Duration(r.Lease.Microseconds()), Marked: r.Marked, Hash: r.Hash}
 }
