@@ -186,12 +186,18 @@ func (c *conversation) listen(ctx context.Context) error {
 	}
 }
 
-// takeRest returns for how long nothing is to be read, and forgets that.
+// takeRest returns for how long nothing is to be read, and forgets that. There is no rest
+// for a client of which nothing was heard for long: its keep-alive may lie behind what
+// was not read yet.
 func (c *conversation) takeRest() time.Duration {
 	if c.owes.Load() == 0 { // as nearly always
 		return 0
 	}
-	return time.Duration(c.owes.Swap(0))
+	rest := time.Duration(c.owes.Swap(0))
+	if c.life.silent() > c.ttl/3 {
+		return 0
+	}
+	return rest
 }
 
 // take takes in the frame at hand. An error ends the connection.

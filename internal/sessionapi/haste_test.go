@@ -40,3 +40,23 @@ func TestWhoReachesLimitsTooOftenRests(t *testing.T) {
 		}
 	})
 }
+
+// Whose keep-alive lies behind much that is refused is not given up because of that.
+func TestRestsDoNotHoldKeepAlivesUp(t *testing.T) {
+	const rest, asked = 5 * time.Second, 100
+	gate := auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Minute, Free: 1, Longest: rest}})
+	n := &fakeNode{ttl: lock.Minute, submit: refuseAll}
+	withFake(t, n, sessionapi.Config{Gate: gate, Immediate: true}, func(t *testing.T, c *client, _ *fakeLink) {
+		began := time.Now()
+		for seq := range uint64(asked) {
+			c.gets(ldlmv2.Code_CODE_LIMIT, acquire(1, seq+1, "x", time.Second))
+		}
+		c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 1}})
+		if c.next().GetKeepAlive().GetNumber() != 1 {
+			t.Error("no confirmation")
+		}
+		if took := time.Since(began); took <= rest || took >= 30*time.Second {
+			t.Errorf("all of it was read after %v, want some rests and less than half the ttl", took)
+		}
+	})
+}
