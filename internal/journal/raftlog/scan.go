@@ -127,7 +127,7 @@ func (s *segmentScan) judgeEnd(path string, b []byte) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	end := from + (len(rest)+7)&^7
+	end := min(from+(len(rest)+7)&^7, len(b))
 	for at := from &^ 7; at+frameHead <= end; at += 8 {
 		if at == from || b[at] != frameEntry || b[at+1]|b[at+2]|b[at+3] != 0 {
 			continue
