@@ -70,6 +70,10 @@ type Machine interface {
 	// does not fail, and does not keep the entry. Results for those who
 	// proposed are put into their batches.
 	Apply(e Entry)
+	// WouldWait reports whether all that a batch asks for would only join queues now, so
+	// that nobody gains by its being ordered at once: an engine may let it wait a moment
+	// for others to share its entry. It may be called at any time.
+	WouldWait(b Batch) bool
 	// Decode is the inverse of Batch.AppendBinary.
 	Decode(data []byte) (Batch, error)
 	// Snapshot starts a view of the state as of now. next returns it chunk by

@@ -300,6 +300,20 @@ func (t *Table) MemberNamed(name string) Incarnation {
 	return t.members.at(id).number
 }
 
+// WouldQueue reports whether a request that would wait has to, whatever is released next:
+// others wait already for one of its locks.
+func (t *Table) WouldQueue(c *Acquire) bool {
+	if c.Wait == 0 {
+		return false
+	}
+	for i := range c.Items {
+		if id := t.findLock(c.Items[i].Name); id != 0 && t.locks.at(id).waiting > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Burden is about how much there is to do when a session ends: its holds, and its
 // places in queues. It is 0 if there is no such session.
 func (t *Table) Burden(n SessionNumber) int {

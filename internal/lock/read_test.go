@@ -211,3 +211,34 @@ func TestBurden(t *testing.T) {
 		}
 	}
 }
+
+// TestWouldQueue tells requests that certainly wait from those that may be granted.
+func TestWouldQueue(t *testing.T) {
+	w := newWorld(3)
+	ask := func(session int, wait Duration, names ...string) *Acquire {
+		c := &Acquire{Caller: w.sessions[session], Wait: wait, Key: w.key()}
+		c.Slot, c.Seq = 1, 1
+		for _, name := range names {
+			c.Items = append(c.Items, Item{Name: name})
+		}
+		return c
+	}
+	waits := func(want bool, session int, wait Duration, names ...string) {
+		t.Helper()
+		if got := w.WouldQueue(ask(session, wait, names...)); got != want {
+			t.Errorf("%v of session %d: %v, want %v", names, session, got, want)
+		}
+	}
+	waits(false, 0, Forever, "a")
+	if o := w.do(ask(0, Forever, "a")); o.Code != OK {
+		t.Fatal(o.words())
+	}
+	waits(false, 1, Forever, "a") // which is free as soon as it is released
+	if o := w.do(ask(1, Forever, "a")); o.Code != Queued {
+		t.Fatal(o.words())
+	}
+	waits(true, 2, Forever, "a")
+	waits(true, 2, Second, "b", "a")
+	waits(false, 2, 0, "a") // which is refused
+	waits(false, 2, Forever, "b")
+}

@@ -125,9 +125,10 @@ func after(t *testing.T, dir string) *lock.Table {
 // reader is a machine that has a table and nothing else.
 type reader struct{ table *lock.Table }
 
-func (*reader) StartClock()   {}
-func (*reader) Stamp() int64  { return 0 }
-func (*reader) Unstamp(int64) {}
+func (*reader) StartClock()                  {}
+func (*reader) Stamp() int64                 { return 0 }
+func (*reader) Unstamp(int64)                {}
+func (*reader) WouldWait(journal.Batch) bool { return false }
 
 func (r *reader) Apply(e journal.Entry) {
 	var commands []lock.Command

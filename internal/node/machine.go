@@ -100,6 +100,18 @@ func (n *Node) wakeForDeadline() {
 	}
 }
 
+// WouldWait reports whether a batch has nothing but requests that would only queue.
+func (m *machine) WouldWait(b journal.Batch) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range b.(*batch).commands {
+		if a, ok := c.(*lock.Acquire); !ok || !m.table.WouldQueue(a) {
+			return false
+		}
+	}
+	return true
+}
+
 // Decode reads what AppendBinary wrote.
 func (m *machine) Decode(data []byte) (journal.Batch, error) {
 	commands, err := lock.DecodeCommands(data)

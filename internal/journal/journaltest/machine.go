@@ -106,6 +106,17 @@ func (m *machine) Unstamp(elapsed int64) {
 	m.returned += elapsed
 }
 
+// WouldWait is true of some batches: an engine has to order them all the same.
+func (m *machine) WouldWait(b journal.Batch) bool {
+	n, ok := b.(*note)
+	if !ok {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.breach("asked of a %T, neither proposed nor decoded", b)
+	}
+	return ok && len(n.text)%2 == 0
+}
+
 func (m *machine) Apply(e journal.Entry) {
 	defer m.enter(&m.state, "Apply")()
 	if m.over.Load() {

@@ -26,6 +26,7 @@ type counter struct{ applied uint64 }
 func (*counter) StartClock()                          {}
 func (*counter) Stamp() int64                         { return 1 }
 func (*counter) Unstamp(int64)                        {}
+func (*counter) WouldWait(journal.Batch) bool         { return false }
 func (c *counter) Apply(e journal.Entry)              { c.applied += uint64(len(e.Batches)) }
 func (*counter) Decode([]byte) (journal.Batch, error) { return nothing{}, nil }
 func (*counter) Snapshot() (func() ([]byte, error), func(), error) {

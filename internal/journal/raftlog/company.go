@@ -58,11 +58,12 @@ const (
 	gatherLooks = 2000
 )
 
-// present counts the proposals that wait or are in flight. It is called with mu held.
+// present counts the proposals that wait or are in flight, but for patient ones. It is
+// called with mu held.
 func (q *queue) present() int {
-	n := len(q.waiting)
+	n := q.pressing
 	for _, e := range q.flying {
-		n += len(e.proposals)
+		n += e.pressing
 	}
 	return n
 }

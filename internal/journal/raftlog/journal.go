@@ -115,6 +115,7 @@ func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
 
 // proposeHere puts a batch into the order if this member leads.
 func (j *Journal) proposeHere(ctx context.Context, p *proposal) error {
+	p.patient = j.machine.WouldWait(p.batch)
 	mine, err := j.queue.add(p)
 	if err != nil {
 		return err

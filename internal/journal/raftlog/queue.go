@@ -19,7 +19,9 @@ type proposal struct {
 	data  []byte
 	from  origin     // of another member; zero if it was proposed here
 	done  chan error // room for one
-	taken bool       // into an entry; guarded by the queue
+	// patient: the machine would only have it wait.
+	patient bool
+	taken   bool // into an entry; guarded by the queue
 }
 
 func newProposal(b journal.Batch) *proposal {
@@ -40,6 +42,7 @@ type inFlight struct {
 	lead      *lead
 	elapsed   int64
 	begun     time.Time
+	pressing  int              // proposals that are not patient
 	future    raft.ApplyFuture // guarded by the queue, nil before it was appended
 	settled   bool             // guarded by the queue
 	done      chan struct{}    // closed when it is settled
@@ -51,16 +54,19 @@ type inFlight struct {
 type queue struct {
 	maxBytes, maxFlying int
 
-	mu      sync.Mutex
-	more    *sync.Cond // something waits and there is room, or the queue is closed
-	waiting []*proposal
-	bytes   int
-	closed  error // why nothing is accepted any more
-	pen     bool  // somebody closes an entry and appends it
-	sole    bool  // the newest entry had one proposal
-	company company
-	flying  []*inFlight // in their order
-	last    *inFlight   // the newest
+	mu       sync.Mutex
+	more     *sync.Cond // something waits and there is room, or the queue is closed
+	waiting  []*proposal
+	bytes    int
+	pressing int         // of those that wait, how many are not patient
+	urgent   bool        // what waits is to go into the next entry, and somebody sees to that
+	hurry    *time.Timer // has what is patient become urgent
+	closed   error       // why nothing is accepted any more
+	pen      bool        // somebody closes an entry and appends it
+	sole     bool        // the newest entry had one proposal
+	company  company
+	flying   []*inFlight // in their order
+	last     *inFlight   // the newest
 	// follow fires when an entry may have been on its way for long; following says
 	// that it is set.
 	follow    *time.Timer
@@ -71,7 +77,23 @@ func newQueue(maxBytes, maxFlying int) *queue {
 	q := &queue{maxBytes: maxBytes, maxFlying: maxFlying, follow: time.NewTimer(longFlight)}
 	q.more = sync.NewCond(&q.mu)
 	q.following = true
+	q.hurry = time.AfterFunc(lingerTime, q.lingered)
 	return q
+}
+
+// lingerTime is how long a proposal waits that nobody gains by, for one that shares its
+// entry with it. Who gets a lock next often gives it back at once, and would find an entry
+// under way that has nothing but a place in the queue.
+const lingerTime = 2 * time.Millisecond
+
+// lingered has what waits written, company or not.
+func (q *queue) lingered() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.urgent = len(q.waiting) > 0
+	if q.ready() {
+		q.more.Signal()
+	}
 }
 
 // longFlight is when it is asked what became of an entry that was not applied. Most
@@ -94,10 +116,20 @@ func (q *queue) add(p *proposal) (mine bool, err error) {
 	}
 	q.waiting = append(q.waiting, p)
 	q.bytes += len(p.data)
-	q.company.seen(q.present())
-	if len(q.waiting) > 1 {
+	if !p.patient {
+		q.pressing++
+		q.company.seen(q.present())
+	}
+	switch {
+	case q.urgent:
+		return false, nil
+	case p.patient:
+		if len(q.waiting) == 1 {
+			q.hurry.Reset(lingerTime)
+		}
 		return false, nil
 	}
+	q.urgent = true
 	switch {
 	case !q.ready(): // who makes it so wakes the writer
 	case q.sole && !q.company.awaited(q.present()):
@@ -109,9 +141,20 @@ func (q *queue) add(p *proposal) (mine bool, err error) {
 	return false, nil
 }
 
+// pressing counts the proposals that are not patient.
+func pressing(all []*proposal) int {
+	n := 0
+	for _, p := range all {
+		if !p.patient {
+			n++
+		}
+	}
+	return n
+}
+
 // ready reports whether an entry can be closed now.
 func (q *queue) ready() bool {
-	return len(q.waiting) > 0 && len(q.flying) < q.maxFlying && !q.pen
+	return q.urgent && len(q.flying) < q.maxFlying && !q.pen
 }
 
 // withdraw takes a proposal back; false if it was taken. It stays in its place until
@@ -123,6 +166,9 @@ func (q *queue) withdraw(p *proposal) bool {
 		return false
 	}
 	q.bytes -= len(p.data)
+	if !p.patient {
+		q.pressing--
+	}
 	p.taken, p.data, p.batch = true, nil, nil
 	return true
 }
@@ -172,10 +218,12 @@ func (q *queue) take() []*proposal {
 	taken = slices.Clip(taken)
 	q.waiting = q.waiting[seen:]
 	if len(q.waiting) == 0 {
-		q.waiting = nil
+		q.waiting, q.urgent = nil, false
 	}
 	q.bytes -= size
-	q.sole = len(taken) == 1
+	n := pressing(taken)
+	q.pressing -= n
+	q.sole = n == 1
 	q.company.turn()
 	return taken
 }
@@ -184,7 +232,7 @@ func (q *queue) take() []*proposal {
 func (q *queue) fly(e *inFlight) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	e.begun = time.Now()
+	e.begun, e.pressing = time.Now(), pressing(e.proposals)
 	q.flying = append(q.flying, e)
 	q.last = e
 }
@@ -271,6 +319,8 @@ func (q *queue) close(reason error) {
 	if q.closed == nil {
 		q.closed = reason
 	}
+	q.urgent = len(q.waiting) > 0
+	q.hurry.Stop()
 	q.more.Signal()
 }
 
@@ -283,7 +333,8 @@ func (q *queue) abandon(reason error) {
 		p.taken = true
 		p.done <- reason
 	}
-	q.waiting, q.bytes = nil, 0
+	q.waiting, q.bytes, q.pressing, q.urgent = nil, 0, 0, false
+	q.hurry.Stop()
 	q.more.Signal()
 }
 

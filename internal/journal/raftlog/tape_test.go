@@ -53,6 +53,12 @@ func (t *tape) Stamp() int64 {
 	return 1000
 }
 
+// WouldWait is true of lines that say so.
+func (t *tape) WouldWait(b journal.Batch) bool {
+	l, ok := b.(line)
+	return ok && strings.HasPrefix(string(l), "patient")
+}
+
 func (t *tape) Unstamp(us int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
