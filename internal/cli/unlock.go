@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,9 +149,13 @@ func (u *unlockCommand) find(ctx context.Context, c *ldlm.Client) (document.Hold
 func (u *unlockCommand) notFound(l document.Lock) string {
 	name := quoteName(u.name)
 	look := "\nLook: ldlm get " + shellWord(u.name)
+	isToken := u.key != "" && slices.ContainsFunc(l.Holders, func(h document.Holder) bool { return string(h.Token) == u.key })
 	switch {
 	case l.State != document.Held:
 		return name + " is not held"
+	case isToken:
+		return name + ": " + u.key + " is the token of a hold, not its key; nothing was changed" +
+			"\nIf you mean that hold: ldlm unlock --force --token " + u.key + " " + shellWord(u.name)
 	case u.token != 0 || u.key != "":
 		return name + ": the hold that you mean has ended; it is held by " + printable(holdersText(l)) +
 			" now, and nothing was changed" + look

@@ -36,6 +36,7 @@ func TestUnlockForceInScripts(t *testing.T) {
 	s.wants(t, 64, "", "ldlm unlock: there is no terminal to ask on; --yes says that you mean it\n", "unlock", "--force", "a b")
 	s.wants(t, 64, "", "it is held by ops@db-1 pid 41\nIf that is it: ldlm unlock --force --yes --token "+tokenOf(first)+" 'a b'\n", "unlock", "--force", "--yes", "a b")
 	s.wants(t, 1, "", "the hold that you mean has ended; it is held by ops@db-1 pid 41 now, and nothing was changed\n", "unlock", "--force", "--yes", "--token", "7", "a b")
+	s.wants(t, 1, "", "the token of a hold, not its key; nothing was changed\nIf you mean that hold: ldlm unlock --force --token "+tokenOf(first)+" 'a b'\n", "unlock", "--force", "--yes", "a b", tokenOf(first))
 	s.wants(t, 1, "", "there is no lock", "unlock", "--force", "--yes", "nope")
 	if err := first.Err(); err != nil {
 		t.Fatalf("it was taken away: %v", err)
