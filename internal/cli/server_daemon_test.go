@@ -397,10 +397,11 @@ func TestWarnings(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := startServer(t, nil, "-l", ":0", "--password_file", key, "--admin_listen_address", ":0")
+	r := startServer(t, nil, "-l", ":0", "--password_file", key, "--admin_listen_address", ":0",
+		"--member_name", "a", "--cluster_ca", key)
 	r.address(t)
 	text := r.stop(syscall.SIGTERM).stderr
-	for _, want := range []string{"Passwords travel in plain text", "Everybody on this machine may read password_file", "profiles of the process", "REST is off"} {
+	for _, want := range []string{"Passwords travel in plain text", "Everybody on this machine may read password_file", "profiles of the process", "REST is off", "member_name, cluster_ca"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no word of %q in\n%s", want, text)
 		}

@@ -17,7 +17,7 @@ const membersPort = "3147"
 
 // openMembers takes the port for other members, nil if there are to be none.
 func openMembers(ctx context.Context, s *config.Server) (*server.Members, error) {
-	if s.ClusterListenAddress == "" && s.ClusterMembers == "" && s.ClusterJoin == "" {
+	if alone(s) {
 		return nil, nil //nolint:nilnil // a server is alone unless it is told otherwise
 	}
 	m, err := membersOf(s)
@@ -37,6 +37,11 @@ func openMembers(ctx context.Context, s *config.Server) (*server.Members, error)
 	_ = m.Listener.Close() // nothing came over it
 	return nil, fmt.Errorf("members would speak in plain text on %s, which others can reach: give cluster_ca, cluster_cert and cluster_key "+
 		"(ldlm cluster ca init makes an authority), or say cluster_plaintext if the network is yours alone", address)
+}
+
+// alone reports whether there are to be no other members.
+func alone(s *config.Server) bool {
+	return s.ClusterListenAddress == "" && s.ClusterMembers == "" && s.ClusterJoin == ""
 }
 
 // membersOf makes what the server needs of the settings.

@@ -35,6 +35,10 @@ func warnOfDangers(log *slog.Logger, s *Server, settings *config.Server, admin n
 	if settings.ClusterPlaintext && settings.ClusterCA == "" {
 		log.Warn("Members may speak in plain text, and whoever reaches their port can be one: give cluster_ca, cluster_cert and cluster_key")
 	}
+	if idle := idleSettings(settings); len(idle) > 0 {
+		log.Warn("This server is alone: these settings have no effect without cluster_members, cluster_join or cluster_listen_address",
+			"settings", strings.Join(idle, ", "))
+	}
 	if reachedFromElsewhere(admin) {
 		log.Warn("The port for probes also gives profiles of the process, which show what is in memory: let only monitoring reach it", "address", admin.String())
 	}
@@ -45,6 +49,23 @@ func warnOfDangers(log *slog.Logger, s *Server, settings *config.Server, admin n
 		log.Warn("Few files may be open at once, and each connection is one: raise LimitNOFILE of the service, or ulimit -n",
 			"limit", n, "enough_for_most", fewDescriptors)
 	}
+}
+
+// idleSettings names what is set about members though there are none.
+func idleSettings(s *config.Server) []string {
+	if !alone(s) {
+		return nil
+	}
+	var all []string
+	for _, o := range []struct{ name, value string }{
+		{"member_name", s.MemberName}, {"cluster_advertise_address", s.ClusterAdvertiseAddress},
+		{"cluster_ca", s.ClusterCA}, {"cluster_cert", s.ClusterCert}, {"cluster_key", s.ClusterKey},
+	} {
+		if o.value != "" {
+			all = append(all, o.name)
+		}
+	}
+	return all
 }
 
 // reachedFromElsewhere reports whether other machines reach an address.
