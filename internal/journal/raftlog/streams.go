@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"fmt"
 	"net"
 	"time"
 
@@ -22,9 +23,15 @@ type streamLayer struct {
 	journal *Journal
 }
 
-// Dial implements raft.StreamLayer.
+// Dial implements raft.StreamLayer. Raft goes on for a while to send to a member that was
+// removed. Who is found at its address may be a new one, which is not to be spoken to before it
+// is a member: it would take this one for its leader, and be known before it has joined.
 func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return s.Streams.Dial(s.journal.nameAt(string(address)), string(address), timeout)
+	name := s.journal.nameAt(string(address))
+	if name == "" && s.journal.running.Load() {
+		return nil, fmt.Errorf("no member has the address %s any more", address)
+	}
+	return s.Streams.Dial(name, string(address), timeout)
 }
 
 // nameAt returns the member at an address; "" if that is not known.

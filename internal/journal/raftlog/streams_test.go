@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/ldlm-io/ldlm/internal/journal"
 )
@@ -121,5 +124,41 @@ func TestLeaderWhoseDiskHangs(t *testing.T) {
 		c.close()
 		close(ended)
 		net.close()
+	})
+}
+
+// dialed are streams that note who was called.
+type dialed struct {
+	Streams
+	names []string
+}
+
+func (d *dialed) Dial(member, _ string, _ time.Duration) (net.Conn, error) {
+	d.names = append(d.names, member)
+	return nil, errCrash
+}
+
+// At the address of a member that was removed a new one may be found, which is not to be
+// spoken to before it is a member.
+func TestNobodyIsSpokenToAtAnOldAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openCluster(t)
+		defer c.close()
+		name, j, _ := c.leader("")
+		other, _ := j.member(c.other(name))
+		d := &dialed{}
+		layer := &streamLayer{Streams: d, journal: j}
+		if _, err := layer.Dial(raft.ServerAddress(other.Address), time.Second); !errors.Is(err, errCrash) {
+			t.Errorf("dial a member: %v", err)
+		}
+		if err := j.Remove(t.Context(), other.Member); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := layer.Dial(raft.ServerAddress(other.Address), time.Second); err == nil || errors.Is(err, errCrash) {
+			t.Errorf("dial an address that is nobody's any more: %v", err)
+		}
+		if !slices.Equal(d.names, []string{other.Member}) {
+			t.Errorf("called were %q, want the member and nobody else", d.names)
+		}
 	})
 }
