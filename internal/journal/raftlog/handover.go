@@ -55,21 +55,18 @@ func (f *followers) failed(id raft.ServerID) {
 	x.wants = x.ends + endsAfterFailure
 }
 
-// keepsUp reports whether a member can be asked to lead: it had all of the log a moment ago.
-func (f *followers) keepsUp(id raft.ServerID, moment time.Duration) bool {
+// keepsUp reports whether a member can be asked to lead: it had all of the log a moment ago,
+// at that time.
+func (f *followers) keepsUp(id raft.ServerID, moment time.Duration) (at time.Time, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x := f.of(id)
-	return x.ends > 0 && x.ends >= x.wants && time.Since(x.at) <= moment
+	return x.at, x.ends > 0 && x.ends >= x.wants && time.Since(x.at) <= moment
 }
 
 // handOver hands the lead to a member, or to any if the name is empty. It waits for one that
 // keeps up, for so long at most.
 func (j *Journal) handOver(name string, limit time.Duration) error {
-	if !j.handing.TryLock() {
-		return refused(raft.ErrLeadershipTransferInProgress)
-	}
-	defer j.handing.Unlock()
 	for begun := time.Now(); ; {
 		if j.raft.State() != raft.Leader { // it may, and accept nothing since its disk is full
 			return refused(errNotLeader)
@@ -86,8 +83,13 @@ func (j *Journal) handOver(name string, limit time.Duration) error {
 	}
 }
 
-// handTo hands the lead to a member. It is called with handing held.
+// handTo hands the lead to a member, one at a time. Who waits for a member to keep up is in
+// nobody's way.
 func (j *Journal) handTo(to Member) error {
+	if !j.handing.TryLock() {
+		return refused(raft.ErrLeadershipTransferInProgress)
+	}
+	defer j.handing.Unlock()
 	id := raft.ServerID(to.Member)
 	if err := j.await(j.raft.LeadershipTransferToServer(id, raft.ServerAddress(to.Address))); err != nil {
 		j.links.followers.failed(id)
@@ -97,16 +99,20 @@ func (j *Journal) handTo(to Member) error {
 	return nil
 }
 
-// successor returns the member of a name, or any if that is empty, if it can be asked to lead.
-func (j *Journal) successor(name string) (Member, bool) {
+// successor returns the member of a name, or if that is empty the one that had all of the log
+// last, if it can be asked to lead. One that has just gone away had it longer ago.
+func (j *Journal) successor(name string) (to Member, found bool) {
 	moment := max(j.cfg.Timing.Heartbeat, 4*j.cfg.Timing.Commit)
+	var newest time.Time
 	for _, m := range j.Members() {
-		if m.Votes && m.Member != j.cfg.Member && (name == "" || name == m.Member) &&
-			j.links.followers.keepsUp(raft.ServerID(m.Member), moment) {
-			return m, true
+		if !m.Votes || m.Member == j.cfg.Member || name != "" && name != m.Member {
+			continue
+		}
+		if at, ok := j.links.followers.keepsUp(raft.ServerID(m.Member), moment); ok && at.After(newest) {
+			to, found, newest = m, true, at
 		}
 	}
-	return Member{}, false
+	return to, found
 }
 
 // behindError says that nobody can be asked to lead.

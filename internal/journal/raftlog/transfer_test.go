@@ -3,6 +3,7 @@ package raftlog
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -143,7 +144,7 @@ func TestAskedInVain(t *testing.T) {
 		const moment = time.Second
 		want := func(when string, want bool) {
 			t.Helper()
-			if got := f.keepsUp("b", moment); got != want {
+			if _, got := f.keepsUp("b", moment); got != want {
 				t.Errorf("%s: it keeps up: %v", when, got)
 			}
 		}
@@ -196,5 +197,52 @@ func TestYieldWithoutTheLead(t *testing.T) {
 			t.Error(err)
 		}
 		c.leader(name)
+	})
+}
+
+// The lead goes to who has everything now, and not to who went away a moment ago.
+func TestYieldToWhoIsThere(t *testing.T) {
+	for dead := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			c := openCluster(t)
+			defer c.close()
+			name, j, _ := c.leader("")
+			proposeWithin(t, j, time.Second)
+			<-time.After(time.Second)
+			followers := slices.DeleteFunc(slices.Clone(c.names), func(n string) bool { return n == name })
+			c.isolate(followers[dead])
+			for range 10 {
+				proposeWithin(t, j, time.Second)
+				<-time.After(20 * time.Millisecond)
+			}
+			if err := j.Yield(); err != nil {
+				t.Errorf("without %s: %v", followers[dead], err)
+			}
+			c.heal(followers[dead])
+		})
+	}
+}
+
+// Who waits for a member that is away is in nobody's way.
+func TestYieldWhileATransferWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openCluster(t)
+		defer c.close()
+		name, j, _ := c.leader("")
+		proposeWithin(t, j, time.Second)
+		away := c.other(name)
+		c.isolate(away)
+		for range 5 {
+			proposeWithin(t, j, time.Second)
+			<-time.After(time.Second)
+		}
+		var asking sync.WaitGroup
+		asking.Go(func() { _ = transferWithin(t, j, away, 20*time.Second) }) // it succeeds when that is back
+		<-time.After(300 * time.Millisecond)
+		if err := j.Yield(); err != nil {
+			t.Error(err)
+		}
+		c.heal(away)
+		asking.Wait()
 	})
 }
