@@ -301,9 +301,11 @@ func (t *Table) MemberNamed(name string) Incarnation {
 }
 
 // WouldQueue reports whether a request that would wait has to, whatever is released next:
-// others wait already for one of its locks.
+// others wait already for one of its locks. It is false if its session holds something, or
+// waits for something: what that session says next may be a release for which others wait,
+// and it comes after this request.
 func (t *Table) WouldQueue(c *Acquire) bool {
-	if c.Wait == 0 {
+	if c.Wait == 0 || t.Burden(c.Session) > 0 {
 		return false
 	}
 	for i := range c.Items {

@@ -239,6 +239,8 @@ func TestWouldQueue(t *testing.T) {
 	}
 	waits(true, 2, Forever, "a")
 	waits(true, 2, Second, "b", "a")
-	waits(false, 2, 0, "a") // which is refused
+	waits(false, 2, 0, "a")       // which is refused
+	waits(false, 0, Forever, "a") // whose session may release what it has next
+	waits(false, 1, Forever, "a") // or give its place up
 	waits(false, 2, Forever, "b")
 }
