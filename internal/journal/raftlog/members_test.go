@@ -97,6 +97,16 @@ func (c *cluster) heal(name string) {
 	}
 }
 
+// restart has a member crash, and begin again with what was on its disk.
+func (c *cluster) restart(name string) {
+	c.t.Helper()
+	c.isolate(name)
+	c.journals[name].crash()
+	c.journals[name] = nil
+	c.open(name)
+	c.heal(name)
+}
+
 // leader waits until a member leads that is not the one named.
 func (c *cluster) leader(not string) (string, *Journal, context.Context) {
 	c.t.Helper()
@@ -277,11 +287,7 @@ func TestSnapshotFromElsewhere(t *testing.T) {
 		}
 		c.heal(lag)
 		c.settled(51)
-		c.isolate(lag)
-		c.journals[lag].crash()
-		c.journals[lag] = nil
-		c.open(lag)
-		c.heal(lag)
+		c.restart(lag)
 		c.settled(51)
 		_, j, _ = c.leader("")
 		if err := j.Propose(t.Context(), line("late")); err != nil {

@@ -35,11 +35,7 @@ func TestSentSnapshotIsInBothLogs(t *testing.T) {
 		c.settled(50)
 
 		first := logs[lag]
-		c.isolate(lag)
-		c.journals[lag].crash()
-		c.journals[lag] = nil
-		c.open(lag)
-		c.heal(lag)
+		c.restart(lag)
 		c.settled(50)
 		c.close()
 
