@@ -54,9 +54,14 @@ func (t Tempo) withDefaults() Tempo {
 	return Tempo{cmp.Or(t.Every, time.Millisecond), cmp.Or(t.Free, 1000), cmp.Or(t.Longest, 200*time.Millisecond)}
 }
 
-// Rest waits for as long as [Gate.Exceed] has returned, unless ctx ends.
+// Rest waits for as long as [Gate.Exceed] has returned, but no longer than half of what
+// is left until the deadline of ctx, so that there is time to say why, and not once ctx
+// has ended.
 func Rest(ctx context.Context, rest time.Duration) {
-	if rest == 0 {
+	if end, bound := ctx.Deadline(); bound {
+		rest = min(rest, time.Until(end)/2)
+	}
+	if rest <= 0 {
 		return
 	}
 	timer := time.NewTimer(rest)

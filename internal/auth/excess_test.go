@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -101,6 +102,26 @@ func TestRestAfterExcesses(t *testing.T) {
 		<-time.After(200 * time.Millisecond)
 		if rest := exceed("10.0.0.1:1"); rest != time.Millisecond {
 			t.Errorf("rest of %v when all that was too much is over", rest)
+		}
+	})
+}
+
+// Who rests still hears why, however short its patience is.
+func TestRestsLeaveTimeToSayWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct{ rest, patience, want time.Duration }{
+			{200 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond},
+			{200 * time.Millisecond, time.Second, 200 * time.Millisecond},
+			{200 * time.Millisecond, 0, 0},
+			{0, time.Second, 0},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), c.patience)
+			began := time.Now()
+			auth.Rest(ctx, c.rest)
+			if took := time.Since(began); took != c.want {
+				t.Errorf("a rest of %v took %v of %v, want %v", c.rest, took, c.patience, c.want)
+			}
+			cancel()
 		}
 	})
 }

@@ -2,6 +2,7 @@ package grpcapi_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -45,4 +46,61 @@ func TestWhoReachesLimitsTooOftenWaits(t *testing.T) {
 	if err := <-answered; status.Code(err) != codes.Canceled {
 		t.Errorf("the second one too many: %v", err)
 	}
+}
+
+// A call that is answered late has nothing of the session meanwhile that others need.
+func TestWhoWaitsForARefusalHasNoSlot(t *testing.T) {
+	gate := auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Hour, Free: 1, Longest: time.Hour}})
+	h := open(t, func(n *node.Config, c *grpcapi.Config) {
+		n.Settings = lock.DefaultSettings()
+		n.Settings.MaxLocks, n.Settings.MaxSlots = 1, 1
+		c.Gate = gate
+	})
+	c := h.client()
+	if r, err := c.TryLock(t.Context(), try("l")); err != nil || !r.GetLocked() {
+		t.Fatal(r, err)
+	}
+	if r, err := c.TryLock(t.Context(), try("m")); err != nil || r.GetError() == nil {
+		t.Fatal(r, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ask := func(name string) (answered chan error) {
+		answered = make(chan error, 1)
+		go func() {
+			_, err := c.TryLock(ctx, try(name))
+			answered <- err
+		}()
+		return answered
+	}
+	waits := ask("m")
+	for reached(gate) < 2 {
+		runtime.Gosched()
+	}
+	for other := ask("l"); ; runtime.Gosched() {
+		select {
+		case err := <-other:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			if reached(gate) < 3 {
+				continue
+			}
+			t.Errorf("limits were in the way of another call: %v", gate.LimitsReached())
+		}
+		break
+	}
+	cancel()
+	if err := <-waits; status.Code(err) != codes.Canceled {
+		t.Errorf("the second one too many: %v", err)
+	}
+}
+
+// reached is how often limits were.
+func reached(g *auth.Gate) (times uint64) {
+	for _, n := range g.LimitsReached() {
+		times += n
+	}
+	return times
 }

@@ -188,16 +188,16 @@ func (x *session) callAt(
 	*caller = p.caller(x.link.Session(), x.link.Number())
 	o, err := x.server.node.Call(ctx, c)
 	how := endingOf(err)
-	if err == nil {
-		x.server.noteLimit(ctx, x.pass, x.conn.remote, &o)
-	}
 	if err == nil && o.Field == lock.FieldSlot {
 		// Beyond the table's limit there is no such slot.
 		x.slots.give(p, unknown)
-		return o, nil
+	} else {
+		x.slots.give(p, how)
 	}
-	x.slots.give(p, how)
-	if how == unknown {
+	switch {
+	case err == nil: // and others may have the slot, if the answer takes a while
+		x.server.noteLimit(ctx, x.pass, x.conn.remote, &o)
+	case how == unknown:
 		// Nothing may be answered on a connection that stays open while it is
 		// not known what happened.
 		_ = x.conn.Close()

@@ -63,11 +63,11 @@ type conversation struct {
 
 	// over: the last words are said or never will be; what still comes is ignored.
 	over atomic.Bool
-	// owes is for how long nothing is to be read, in nanoseconds.
-	owes atomic.Int64
-	life life
-	news news
-	late late
+	// unreadUntil is until when nothing is to be read; nil if all is.
+	unreadUntil atomic.Pointer[time.Time]
+	life        life
+	news        news
+	late        late
 
 	submitting submissions
 	workers    sync.WaitGroup
@@ -186,18 +186,26 @@ func (c *conversation) listen(ctx context.Context) error {
 	}
 }
 
-// takeRest returns for how long nothing is to be read, and forgets that. There is no rest
-// for a client of which nothing was heard for long: its keep-alive may lie behind what
-// was not read yet.
+// takeRest returns for how long nothing is to be read from now on, and forgets that.
 func (c *conversation) takeRest() time.Duration {
-	if c.owes.Load() == 0 { // as nearly always
+	if c.unreadUntil.Load() == nil { // as nearly always
 		return 0
 	}
-	rest := time.Duration(c.owes.Swap(0))
-	if c.life.silent() > c.ttl/3 {
+	until := c.unreadUntil.Swap(nil)
+	if until == nil {
 		return 0
 	}
-	return rest
+	return max(0, min(time.Until(*until), c.mayRest()))
+}
+
+// mayRest is how long a rest may be. The keep-alive of a client of which nothing was heard
+// for long may lie behind what was not read yet, and so may many rests: then each of them
+// takes a part of what is left until the client would be given up. Without any rest,
+// being late would be a way around them.
+func (c *conversation) mayRest() time.Duration {
+	const part = 16
+	silent := c.life.silent()
+	return max(c.ttl/3-silent, (c.ttl/2-silent)/part)
 }
 
 // take takes in the frame at hand. An error ends the connection.

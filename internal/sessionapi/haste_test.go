@@ -41,22 +41,78 @@ func TestWhoReachesLimitsTooOftenRests(t *testing.T) {
 	})
 }
 
-// Whose keep-alive lies behind much that is refused is not given up because of that.
+// Whose keep-alive lies behind much that is refused is not given up because of that, however
+// short its ttl is.
 func TestRestsDoNotHoldKeepAlivesUp(t *testing.T) {
-	const rest, asked = 5 * time.Second, 100
-	gate := auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Minute, Free: 1, Longest: rest}})
+	for _, c := range []struct {
+		ttl   lock.Duration
+		tempo auth.Tempo
+	}{
+		{lock.DefaultSettings().MinTTL, auth.Tempo{Every: time.Minute, Free: 1}},
+		{lock.DefaultSettings().DefaultTTL, auth.Tempo{Every: time.Minute, Free: 1}},
+		{lock.Minute, auth.Tempo{Every: time.Minute, Free: 1, Longest: 5 * time.Second}},
+	} {
+		ttl := time.Duration(c.ttl) * time.Microsecond
+		t.Run(ttl.String(), func(t *testing.T) {
+			gate := auth.NewGate(auth.GateConfig{Tempo: c.tempo})
+			n := &fakeNode{ttl: c.ttl, submit: refuseAll}
+			withFake(t, n, sessionapi.Config{Gate: gate, Immediate: true}, func(t *testing.T, c *client, _ *fakeLink) {
+				began := time.Now()
+				<-time.After(ttl / 5) // when it is due
+				for seq := range uint64(100) {
+					c.gets(ldlmv2.Code_CODE_LIMIT, acquire(1, seq+1, "x", time.Second))
+				}
+				c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 1}})
+				if c.next().GetKeepAlive().GetNumber() != 1 {
+					t.Error("no confirmation")
+				}
+				if took := time.Since(began); took <= ttl/3 || took >= ttl/2 {
+					t.Errorf("all of it was read after %v, want rests, and less than half of %v", took, ttl)
+				}
+			})
+		})
+	}
+}
+
+// Who is late with its keep-alives rests all the same.
+func TestBeingLateIsNoWayAroundRests(t *testing.T) {
+	gate := auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Minute, Free: 1}})
 	n := &fakeNode{ttl: lock.Minute, submit: refuseAll}
 	withFake(t, n, sessionapi.Config{Gate: gate, Immediate: true}, func(t *testing.T, c *client, _ *fakeLink) {
-		began := time.Now()
-		for seq := range uint64(asked) {
+		c.gets(ldlmv2.Code_CODE_LIMIT, acquire(1, 1, "x", time.Second))
+		<-time.After(25 * time.Second)
+		for seq := range uint64(10) {
+			c.gets(ldlmv2.Code_CODE_LIMIT, acquire(1, seq+2, "x", time.Second))
+			began := time.Now()
+			c.gets(ldlmv2.Code_CODE_LIMIT, acquire(2, seq+1, "x", time.Second))
+			if took := time.Since(began); took < 50*time.Millisecond || took > 200*time.Millisecond {
+				t.Errorf("%d: the next one was read after %v", seq, took)
+			}
+		}
+	})
+}
+
+// A rest is over when its time is, though nothing came meanwhile.
+func TestRestsAreNotTakenLater(t *testing.T) {
+	gate := auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Minute, Free: 1, Longest: time.Second}})
+	n := &fakeNode{ttl: lock.Minute, submit: func(l *fakeLink, commands []lock.Command) error {
+		<-time.After(time.Second) // by then the next frame is waited for
+		return refuseAll(l, commands)
+	}}
+	withFake(t, n, sessionapi.Config{Gate: gate}, func(t *testing.T, c *client, _ *fakeLink) {
+		for seq := range uint64(3) {
 			c.gets(ldlmv2.Code_CODE_LIMIT, acquire(1, seq+1, "x", time.Second))
 		}
-		c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 1}})
-		if c.next().GetKeepAlive().GetNumber() != 1 {
-			t.Error("no confirmation")
+		<-time.After(10 * time.Second)
+		began := time.Now()
+		for number := range uint64(2) {
+			c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: number + 1}})
+			if c.next().GetKeepAlive().GetNumber() != number+1 {
+				t.Error("no confirmation")
+			}
 		}
-		if took := time.Since(began); took <= rest || took >= 30*time.Second {
-			t.Errorf("all of it was read after %v, want some rests and less than half the ttl", took)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("two keep-alives were read after %v", took)
 		}
 	})
 }

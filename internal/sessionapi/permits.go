@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/auth"
@@ -149,6 +150,9 @@ func (c *conversation) noteLimit(o *lock.Outcome) {
 		rest := c.server.config.Gate.Exceed(&auth.Excess{
 			Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote, Field: FieldName(o.Field), Limit: o.Limit,
 		})
-		c.owes.Store(int64(rest))
+		if rest > 0 {
+			until := time.Now().Add(rest)
+			c.unreadUntil.Store(&until)
+		}
 	}
 }
