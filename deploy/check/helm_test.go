@@ -62,13 +62,16 @@ func TestChart(t *testing.T) {
 	rendered(t, map[string]any{"members": 3}).check(t, 3)
 	rendered(t, map[string]any{"members": 5}).check(t, 5)
 	o := rendered(t, map[string]any{
-		"passwordSecret": "secret", "env": map[string]any{"LDLM_LOG_LEVEL": "debug"}, "image": map[string]any{"tag": "1.2.3"},
-		"storage": map[string]any{"className": "fast", "size": "5Gi"},
+		"passwordSecret": "secret", "filesSecret": "files", "env": map[string]any{"LDLM_LOG_LEVEL": "debug"},
+		"image": map[string]any{"tag": "1.2.3"}, "storage": map[string]any{"className": "fast", "size": "5Gi"},
 	})
 	o.check(t, 1)
 	c := &o.set.Spec.Template.Spec.Containers[0]
 	if !strings.HasSuffix(c.Image, ":1.2.3") || *o.set.Spec.VolumeClaimTemplates[0].Spec.StorageClassName != "fast" || o.variable("LDLM_LOG_LEVEL") != "debug" {
 		t.Errorf("values without effect: %+v", o.set)
+	}
+	if secrets := o.secrets(); !slices.Equal(secrets, []string{"files at /etc/ldlm/secrets"}) {
+		t.Errorf("mounted are %q", secrets)
 	}
 }
 
@@ -84,6 +87,9 @@ func TestChartOfTwo(t *testing.T) {
 func TestChartFollowsTheManifests(t *testing.T) {
 	for file, values := range map[string]map[string]any{"ldlm.yaml": nil, "cluster.yaml": {"members": 3}} {
 		want, got := manifests(t, file), rendered(t, values)
+		if a, b := want.addresses(), got.addresses(); !maps.Equal(a, b) {
+			t.Errorf("%s: services are %v, the chart's %v", file, a, b)
+		}
 		a, b := &want.set.Spec.Template.Spec, &got.set.Spec.Template.Spec
 		for _, v := range a.Containers[0].Env {
 			if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil {
@@ -101,6 +107,10 @@ func TestChartFollowsTheManifests(t *testing.T) {
 			"mounts":    {a.Containers[0].VolumeMounts, b.Containers[0].VolumeMounts},
 			"rights":    {a.SecurityContext, b.SecurityContext},
 			"grace":     {a.TerminationGracePeriodSeconds, b.TerminationGracePeriodSeconds},
+			"container": {a.Containers[0].SecurityContext, b.Containers[0].SecurityContext},
+			"means":     {a.Containers[0].Resources, b.Containers[0].Resources},
+			"rollout":   {want.set.Spec.MinReadySeconds, got.set.Spec.MinReadySeconds},
+			"order":     {want.set.Spec.PodManagementPolicy, got.set.Spec.PodManagementPolicy},
 		} {
 			if !reflect.DeepEqual(pair[0], pair[1]) {
 				t.Errorf("%s: %s are %+v, the chart's %+v", file, what, pair[0], pair[1])

@@ -94,7 +94,36 @@ func (o *objects) check(t *testing.T, members int32) {
 	}
 }
 
-// checkServices: members have names before they are ready, and ports are the pod's.
+// addresses are what the services answer, by what each is for: whether they are those of
+// pods, and of pods that are not ready too.
+func (o *objects) addresses() map[string][2]bool {
+	all := map[string][2]bool{}
+	for _, s := range o.services {
+		what := "clients"
+		if s.Name != o.set.Name {
+			what = "members"
+		}
+		all[what] = [2]bool{s.Spec.ClusterIP == core.ClusterIPNone, s.Spec.PublishNotReadyAddresses}
+	}
+	return all
+}
+
+// secrets are those that are mounted whole, and where.
+func (o *objects) secrets() []string {
+	var all []string
+	pod := &o.set.Spec.Template.Spec
+	for _, v := range pod.Volumes {
+		for _, m := range pod.Containers[0].VolumeMounts {
+			if v.Secret != nil && v.Name == m.Name {
+				all = append(all, v.Secret.SecretName+" at "+m.MountPath)
+			}
+		}
+	}
+	return all
+}
+
+// checkServices: members have names before they are ready, clients are sent to none that
+// is not, and ports are the pod's.
 func (o *objects) checkServices(t *testing.T) {
 	t.Helper()
 	headless := false
@@ -110,6 +139,9 @@ func (o *objects) checkServices(t *testing.T) {
 	}
 	if !headless {
 		t.Errorf("the set's service is %s, and it gives pods no names", o.set.Spec.ServiceName)
+	}
+	if answers, known := o.addresses()["clients"]; !known || answers[1] {
+		t.Error("clients are sent to pods that are not ready")
 	}
 	for _, rule := range o.policy.Spec.Ingress {
 		for _, p := range rule.Ports {
