@@ -41,9 +41,9 @@ be read again as it is.
 ## While the server runs
 
 On SIGHUP, and on ` + "`ldlm config reload`" + ` on its machine, the server reads file and
-environment again. ` + "`log_level`, `password`" + `, the files of ` + "`password_file`" + ` and the
-certificates take effect at once; what else has changed is named in the log and waits
-for the next start. If anything is wrong nothing changes, and the log says what.
+environment again. ` + "`log_level`, `password`" + `, the files of ` + "`password_file`" + ` and
+` + "`tokens_file`" + `, and the certificates take effect at once; what else has changed is named in
+the log and waits for the next start. If anything is wrong nothing changes, and the log says what.
 ` + "`ldlm config log-level debug`" + ` changes the level alone, until the configuration is read
 again. A variable that looks like a misspelt setting is named at the start.
 
