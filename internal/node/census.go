@@ -49,40 +49,59 @@ func (n *Node) Agreed() (format uint32, entry uint64) {
 }
 
 // holdCensus asks all members from time to time what they know and have, while the lead
-// lasts. What they agree on goes into the order.
+// lasts. What they agree on goes into the order. It begins at once, and asks more often
+// until all have answered: what they have not agreed on yet does not count.
 func (n *Node) holdCensus(lead context.Context) {
 	if n.cfg.Peers == nil {
 		return
 	}
-	t := time.NewTicker(n.cfg.CensusEvery)
-	defer t.Stop()
-	for split := false; ; {
+	const hurry = 10
+	due, soon := time.NewTicker(n.cfg.CensusEvery), time.NewTicker(n.cfg.CensusEvery/hurry)
+	defer due.Stop()
+	defer soon.Stop()
+	for compares, split := false, false; ; {
+		agreed, differ := n.census(lead, compares && !split)
+		again := soon.C
+		if agreed {
+			again = nil
+		}
+		split = split || differ
 		select {
-		case <-t.C:
+		case <-due.C:
+			compares = true
+		case <-again:
+			compares = false
 		case <-lead.Done():
 			return
 		case <-n.ctx.Done():
 			return
 		}
-		n.mu.Lock()
-		newest, changed, level := n.marks.newest(), n.marks.changed, n.table.Settings().Format
-		n.mu.Unlock()
-		reports := n.cfg.Peers(lead, newest.entry)
-		n.agree(lead, reports)
-		if level >= comparing && !split && (changed || newest.fresh) {
-			split = n.compare(lead, newest.entry, reports)
-		}
 	}
 }
 
+// census asks all members once, and reports whether they agree. If it compares their tables,
+// it also does what compare does.
+func (n *Node) census(lead context.Context, compares bool) (agreed, split bool) {
+	n.mu.Lock()
+	newest, changed, level := n.marks.newest(), n.marks.changed, n.table.Settings().Format
+	n.mu.Unlock()
+	reports := n.cfg.Peers(lead, newest.entry)
+	agreed = n.agree(lead, reports)
+	if compares && level >= comparing && (changed || newest.fresh) {
+		split = n.compare(lead, newest.entry, reports)
+	}
+	return agreed, split
+}
+
 // agree agrees on what depends on all members: the format that all of them know, and a lease
-// that all of them can keep. While one of them is silent nothing is changed.
-func (n *Node) agree(lead context.Context, reports []PeerReport) {
+// that all of them can keep. While one of them is silent nothing is changed. It reports
+// whether all have agreed.
+func (n *Node) agree(lead context.Context, reports []PeerReport) bool {
 	own := n.Report(0)
 	level, lease := own.Level, own.Lease
 	for _, r := range reports {
 		if r.Level == 0 {
-			return
+			return false
 		}
 		level, lease = min(level, r.Level), max(lease, r.Lease)
 	}
@@ -94,13 +113,14 @@ func (n *Node) agree(lead context.Context, reports []PeerReport) {
 		next = next.WithDefaults()
 	}
 	if next == now {
-		return
+		return true
 	}
 	if o, err := n.ask(lead, &lock.SetSettings{Settings: next}); err != nil || o.Code != lock.OK {
 		n.log.WarnContext(lead, "What the members agree on could not be settled", "code", o.Code, "err", err)
-		return
+		return false
 	}
 	n.log.InfoContext(lead, "The members have agreed", "format_level", next.Format, "member_lease", timeOf(next.MemberLease).String())
+	return true
 }
 
 // compare puts the next mark into the order, with what most members had at the newest

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,9 +69,6 @@ func TestMembersAgree(t *testing.T) {
 		w := openTrioWith(t, func(c *Config) { c.CensusEvery = time.Second })
 		defer w.close()
 		leader := w.leader()
-		if got := w.level(leader); got != 1 {
-			t.Errorf("the format begins with level %d", got)
-		}
 		<-time.After(5 * time.Second)
 		synctest.Wait()
 		w.stir(t, leader)
@@ -90,6 +88,41 @@ func TestMembersAgree(t *testing.T) {
 		<-time.After(20 * time.Second)
 		if after := w.journals[leader].Status().Applied; after != before {
 			t.Errorf("%d entries while nothing happened", after-before)
+		}
+	})
+}
+
+// They agree as soon as all of them answer.
+func TestMembersAgreeSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 10 * time.Second
+		var silent atomic.Bool
+		silent.Store(true)
+		w := openTrioWith(t, func(c *Config) {
+			peers := c.Peers
+			c.CensusEvery = every
+			c.Peers = func(ctx context.Context, mark uint64) []PeerReport {
+				all := peers(ctx, mark)
+				if silent.Load() {
+					all[len(all)-1].Level = 0
+				}
+				return all
+			}
+		})
+		defer w.close()
+		for _, d := range []time.Duration{time.Second, 2 * every} {
+			<-time.After(d)
+			if got := w.level(w.leader()); got != 1 {
+				t.Errorf("level %d after %v, and one is silent", got, d)
+			}
+		}
+		silent.Store(false)
+		<-time.After(every / 9)
+		synctest.Wait()
+		for _, name := range w.names {
+			if got := w.level(name); got != lock.FormatLevel {
+				t.Errorf("%s: level %d", name, got)
+			}
 		}
 	})
 }

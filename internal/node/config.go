@@ -60,8 +60,9 @@ type Config struct {
 	// not know it ends. Default lock.FormatLevel.
 	Level uint32
 	// Peers asks all other members for their reports; the answer has one for each, also
-	// for those that did not answer, and comes soon. The member that leads asks every
-	// CensusEvery, default 10 s, and compares. Default: there are no others.
+	// for those that did not answer, and comes soon. The member that leads asks at once,
+	// again after each tenth of CensusEvery until all agree, and every CensusEvery, default
+	// 10 s, to compare their tables. Default: there are no others.
 	Peers       func(ctx context.Context, mark uint64) []PeerReport
 	CensusEvery time.Duration
 	// EventBacklog is how many events are kept for watchers that come back, once
