@@ -66,6 +66,10 @@ func (a *Admin) List(ctx context.Context, opts ...ListOption) iter.Seq2[LockInfo
 		for _, o := range opts {
 			o.applyList(request)
 		}
+		if err := checkText("list", "", "prefix", request.GetPrefix()); err != nil {
+			yield(LockInfo{}, err)
+			return
+		}
 		for {
 			var page *ldlmv2.ListResponse
 			err := a.client.anywhere(ctx, "list", "", func(ctx context.Context, stub ldlmv2.LDLMClient) (err error) {
@@ -203,6 +207,9 @@ func (a *Admin) ForceRelease(ctx context.Context, name string, token uint64, rea
 	for _, o := range opts {
 		o.applyForce(request)
 	}
+	if err := checkText("force release", name, "reason", reason); err != nil {
+		return Forced{}, err
+	}
 	var answer *ldlmv2.ForceReleaseResponse
 	err := a.client.anywhere(ctx, "force release", name, func(ctx context.Context, stub ldlmv2.LDLMClient) (err error) {
 		answer, err = stub.ForceRelease(ctx, request)
@@ -215,6 +222,9 @@ func (a *Admin) ForceRelease(ctx context.Context, name string, token uint64, rea
 // against its client's will; [ErrNotFound] if there is none of that number. The
 // reason is recorded.
 func (a *Admin) KillSession(ctx context.Context, number uint64, reason string) (Forced, error) {
+	if err := checkText("kill session", "", "reason", reason); err != nil {
+		return Forced{}, err
+	}
 	var answer *ldlmv2.KillSessionResponse
 	err := a.client.anywhere(ctx, "kill session", "", func(ctx context.Context, stub ldlmv2.LDLMClient) (err error) {
 		answer, err = stub.KillSession(ctx, &ldlmv2.KillSessionRequest{Session: number, Reason: reason})

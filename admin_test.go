@@ -182,3 +182,37 @@ func TestAdminErrors(t *testing.T) {
 		t.Errorf("closed: %v, want ErrClosed", err)
 	}
 }
+
+func TestAdminRefusesWhatIsNoText(t *testing.T) {
+	c, err := Dial("localhost", WithDialer(dialNobody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	a, ctx, bad := c.Admin(), t.Context(), "a\xff"
+	for _, call := range []struct {
+		op, field string
+		err       func() error
+	}{
+		{"get", "name", func() error { _, err := a.Get(ctx, bad); return err }},
+		{"resize", "name", func() error { return a.Resize(ctx, bad, 1) }},
+		{"force release", "name", func() error { _, err := a.ForceRelease(ctx, bad, 1, ""); return err }},
+		{"force release", "reason", func() error { _, err := a.ForceRelease(ctx, "x", 1, bad); return err }},
+		{"kill session", "reason", func() error { _, err := a.KillSession(ctx, 1, bad); return err }},
+		{"list", "prefix", func() (err error) {
+			for _, err = range a.List(ctx, WithPrefix(bad)) {
+			}
+			return err
+		}},
+		{"watch", "name", func() (err error) {
+			for _, err = range c.Watch(ctx, bad) {
+			}
+			return err
+		}},
+	} {
+		var e *Error
+		if err := call.err(); !errors.As(err, &e) || !errors.Is(err, ErrInvalid) || e.Op != call.op || e.Field != call.field {
+			t.Errorf("%s, %s: %v", call.op, call.field, err)
+		}
+	}
+}

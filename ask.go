@@ -17,6 +17,9 @@ import (
 // a frame beside others.
 const maxRequestBytes = wire.MaxFrameBytes - frameFillBytes - 1<<10
 
+// notUTF8 is what is wrong with text that cannot be sent.
+const notUTF8 = "not valid UTF-8"
+
 // check refuses what cannot be sent. What only a server can judge it leaves alone.
 func (r *request) check() error {
 	bad := func(field string, limit int64, message string) error {
@@ -30,20 +33,20 @@ func (r *request) check() error {
 	for _, name := range r.names {
 		size += len(name) + 64
 		if !utf8.ValidString(name) {
-			return bad("name", 0, "not valid UTF-8")
+			return bad("name", 0, notUTF8)
 		}
 	}
 	for k, v := range r.labels {
 		size += len(k) + len(v) + 16
 		if !utf8.ValidString(k) || !utf8.ValidString(v) {
-			return bad("labels", 0, "not valid UTF-8")
+			return bad("labels", 0, notUTF8)
 		}
 	}
 	switch {
 	case len(r.names) == 0:
 		return bad("names", 0, "no name")
 	case !utf8.ValidString(r.reason):
-		return bad("reason", 0, "not valid UTF-8")
+		return bad("reason", 0, notUTF8)
 	case r.size < 0 || r.size > math.MaxInt32:
 		return bad("size", math.MaxInt32, "")
 	case r.permits < 0 || r.permits > math.MaxInt32:
@@ -91,7 +94,7 @@ func (c *Client) acquire(ctx context.Context, l *Lock) (*Lock, error) {
 			return nil, &Error{Op: r.op, Name: l.Name(), kind: ErrUnavailable, cause: err}
 		case r.wait > 0:
 			if r.wait -= c.since(began); r.wait <= 0 {
-				return nil, &HeldError{Name: l.Name(), kind: ErrWaitTimeout}
+				return nil, &Error{Op: r.op, Name: l.Name(), kind: ErrUnavailable, cause: err}
 			}
 			began = clock.Now()
 		}

@@ -203,6 +203,23 @@ func TestLateAnswersDoNotReviveASession(t *testing.T) {
 	})
 }
 
+// Nobody has refused: whoever asks for the error is not to believe that others hold it.
+func TestWaitIsOverWhenNobodyAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		conn.setBeats(false)
+		waiting := lockAsync(t.Context(), c, "y", WaitAtMost(time.Microsecond))
+		conn.answer(conn.op(), ldlmv2.Code_CODE_QUEUED)
+		srv.setRefuse(errors.New("down"))
+		<-l.Done()
+		if r := <-waiting; !errors.Is(r.err, ErrUnavailable) || errors.Is(r.err, ErrWaitTimeout) || !SafeToRetry(r.err) {
+			t.Errorf("waiting lock: %v, %v; want no server, and safe to retry", r.lock, r.err)
+		}
+	})
+}
+
 func TestAfterLossAnotherSessionIsOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(t)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
@@ -107,7 +108,10 @@ func (r *remotes) close() {
 
 // anywhere makes a call at one address after the other until one can serve it.
 func (c *Client) anywhere(ctx context.Context, op, name string, call func(context.Context, ldlmv2.LDLMClient) error) error {
-	var err error
+	err := checkText(op, name, "name", name)
+	if err != nil {
+		return err
+	}
 	for _, a := range c.route(address{}) {
 		var stub ldlmv2.LDLMClient
 		if stub, err = c.remotes.at(&c.config, a); err != nil {
@@ -119,6 +123,14 @@ func (c *Client) anywhere(ctx context.Context, op, name string, call func(contex
 		c.logger.Info("ldlm: no answer here", "address", a.text, "op", op, "error", err)
 	}
 	return callError(ctx, op, name, err)
+}
+
+// checkText refuses text that gRPC cannot send, and would refuse in its own words.
+func checkText(op, name, field, text string) error {
+	if !utf8.ValidString(text) {
+		return invalid(op, name, field, 0, notUTF8)
+	}
+	return nil
 }
 
 // callError makes the error of a gRPC call one of this package.
