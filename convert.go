@@ -172,7 +172,7 @@ func serverStatusOf(s *ldlmv2.ServerStatusResponse) ServerStatus {
 		Sessions: int(s.GetSessions()), Attached: int(s.GetAttached()),
 		Token: s.GetToken(), Draining: s.GetDraining(), QuietLeft: fromMicros(s.GetQuietLeftUs()),
 		DataDirectory: dataDirectoryOf(s.GetDataDirectory()), Cluster: clusterOf(s.GetMembers()),
-		Refusals: refusalsOf(s.GetRefusals()),
+		Refusals: refusalsOf(s.GetRefusals()), ReloadFailed: fromMicros(s.GetReloadFailedUs()),
 	}
 }
 

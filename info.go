@@ -252,6 +252,9 @@ type ServerStatus struct {
 	Cluster *Cluster
 	// Refusals counts who was refused since the server runs; nil if it does not tell.
 	Refusals *Refusals
+	// ReloadFailed is how long ago the server was to read its configuration again and could
+	// not, so that nothing has changed; 0 if it could the last time, or never was to.
+	ReloadFailed time.Duration
 }
 
 // Refusals counts who was refused by a server, by why.

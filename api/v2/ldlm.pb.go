@@ -4882,9 +4882,12 @@ type ServerStatusResponse struct {
 	Members []*ServerMember `protobuf:"bytes,17,rep,name=members,proto3" json:"members,omitempty"`
 	// How often somebody was not let in, or might not do what it wanted, since the server
 	// runs; absent from servers that do not tell.
-	Refusals      *Refusals `protobuf:"bytes,18,opt,name=refusals,proto3" json:"refusals,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Refusals *Refusals `protobuf:"bytes,18,opt,name=refusals,proto3" json:"refusals,omitempty"`
+	// How long ago the configuration was to be read again and could not, which changes nothing; 0 if it could the
+	// last time, or never was to be.
+	ReloadFailedUs int64 `protobuf:"varint,19,opt,name=reload_failed_us,json=reloadFailedUs,proto3" json:"reload_failed_us,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ServerStatusResponse) Reset() {
@@ -5041,6 +5044,13 @@ func (x *ServerStatusResponse) GetRefusals() *Refusals {
 		return x.Refusals
 	}
 	return nil
+}
+
+func (x *ServerStatusResponse) GetReloadFailedUs() int64 {
+	if x != nil {
+		return x.ReloadFailedUs
+	}
+	return 0
 }
 
 // Refusals counts them, by why.
@@ -6412,7 +6422,7 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\vSessionWait\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x06waiter\x18\x02 \x01(\v2\x0f.ldlm.v2.WaiterR\x06waiter\"\x15\n" +
-	"\x13ServerStatusRequest\"\xdf\x04\n" +
+	"\x13ServerStatusRequest\"\x89\x05\n" +
 	"\x14ServerStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
 	"\tuptime_us\x18\x02 \x01(\x03R\buptimeUs\x12*\n" +
@@ -6432,7 +6442,8 @@ const file_v2_ldlm_proto_rawDesc = "" +
 	"\rquiet_left_us\x18\x0f \x01(\x03R\vquietLeftUs\x12=\n" +
 	"\x0edata_directory\x18\x10 \x01(\v2\x16.ldlm.v2.DataDirectoryR\rdataDirectory\x12/\n" +
 	"\amembers\x18\x11 \x03(\v2\x15.ldlm.v2.ServerMemberR\amembers\x12-\n" +
-	"\brefusals\x18\x12 \x01(\v2\x11.ldlm.v2.RefusalsR\brefusals\"\xfd\x01\n" +
+	"\brefusals\x18\x12 \x01(\v2\x11.ldlm.v2.RefusalsR\brefusals\x12(\n" +
+	"\x10reload_failed_us\x18\x13 \x01(\x03R\x0ereloadFailedUs\"\xfd\x01\n" +
 	"\bRefusals\x12\x18\n" +
 	"\amissing\x18\x01 \x01(\x04R\amissing\x12\x14\n" +
 	"\x05wrong\x18\x02 \x01(\x04R\x05wrong\x12\x19\n" +

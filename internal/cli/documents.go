@@ -103,6 +103,9 @@ func statusDocument(s ldlm.ServerStatus, address string) document.Status {
 	if s.QuietLeft > 0 {
 		d.Quiet, d.QuietMS = document.Span(s.QuietLeft)
 	}
+	if s.ReloadFailed > 0 {
+		d.ReloadFailed, d.ReloadFailedMS = document.Span(s.ReloadFailed)
+	}
 	d.Directory = directoryDocument(s.DataDirectory)
 	if r := s.Refusals; r != nil {
 		d.Refused = &document.Refused{Missing: r.Missing, Wrong: r.Wrong, TooMany: r.TooMany, Denied: r.Denied, Handshake: r.Handshake}

@@ -49,6 +49,9 @@ type ServerConfig struct {
 	// Operator is who changes the running server when the socket asks for it,
 	// nil for nobody.
 	Operator adminsock.Operator
+	// ReloadFailed returns how long ago the configuration could not be read again, 0 if
+	// it could the last time; nil if it never is.
+	ReloadFailed func() time.Duration
 }
 
 // A Server is a running server with the settings of the command line, and with
@@ -96,6 +99,7 @@ func serverConfig(c *ServerConfig) server.Config {
 		KeepaliveTimeout:    max(c.Settings.KeepaliveTimeout, 0),
 		NoClearOnDisconnect: c.Settings.NoClearOnDisconnect,
 		Members:             c.Members,
+		ReloadFailed:        c.ReloadFailed,
 		DataDir:             c.Settings.DataDir,
 		StateFile:           c.Settings.StateFile,
 		RestartLease:        max(c.Settings.DefaultLockTimeout, shortest),

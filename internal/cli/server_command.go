@@ -120,7 +120,7 @@ func runServer(ctx context.Context, p *Process, binding *config.Binding, setting
 		binding: binding, getenv: p.Getenv, log: c.Logger, level: level, passwords: auth.NewPasswords(passwords...), audit: e.audit, manager: e.manager,
 	}
 	c.Gate = r.openGate(accounts, &settings)
-	c.Operator, c.Audit = r, e.audit
+	c.Operator, c.ReloadFailed, c.Audit = r, r.sinceFailure, e.audit
 	c.PulseEvery = systemd.WatchdogEvery(p.Getenv)
 	c.Pulse = func() { e.tell(c.Logger, systemd.Alive) }
 	server, err := openServer(ctx, p, &c)

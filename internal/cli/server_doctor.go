@@ -159,6 +159,9 @@ func (d *doctor) askServer(ctx context.Context) (answers bool) {
 		} else {
 			d.say("versions", verdictOK, "server and this program are "+own)
 		}
+		if s.ReloadFailed > 0 {
+			d.say("reload", verdictWrong, "the configuration could not be read again "+shortDuration(s.ReloadFailed)+" ago, and nothing has changed; the log of the server says why")
+		}
 	}
 	return true
 }

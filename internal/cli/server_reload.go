@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/auth"
@@ -28,6 +30,10 @@ type reloader struct {
 	gate      *auth.Gate
 	audit     *audit.Log
 	manager   *systemd.Notifier
+
+	// failed is when the configuration could not be read again; nil if it could the last
+	// time.
+	failed atomic.Pointer[time.Time]
 
 	mu sync.Mutex // held for one change
 	// certificates are read again as well, though a change of their files is
@@ -70,6 +76,8 @@ func (r *reloader) Reload(by audit.Actor) error {
 	e := audit.Entry{Action: audit.ConfigReload, Actor: by}
 	changes, err := r.reload()
 	if err != nil {
+		now := time.Now()
+		r.failed.Store(&now)
 		r.log.Error("The configuration cannot be read again; nothing has changed", "error", err)
 		e.Error = err.Error()
 	}
@@ -82,6 +90,15 @@ func (r *reloader) Reload(by audit.Actor) error {
 	}
 	r.audit.Add(e)
 	return err
+}
+
+// sinceFailure returns how long ago the last reload has failed; 0 if it has not.
+func (r *reloader) sinceFailure() time.Duration {
+	at := r.failed.Load()
+	if at == nil {
+		return 0
+	}
+	return max(time.Since(*at), time.Microsecond)
 }
 
 // openGate makes the gate whose passwords and accounts are replaced.
@@ -138,6 +155,7 @@ func (r *reloader) reload() ([]config.Change, error) {
 	}
 	r.level.Set(settings.LogLevel.Level())
 	r.passwords.Replace(passwords...)
+	r.failed.Store(nil)
 	told := []any{"log_level", settings.LogLevel, "passwords", len(passwords)}
 	if accounts != nil {
 		told = append(told, "principals", len(accounts), "revoked", r.gate.SetAccounts(accounts))

@@ -157,6 +157,7 @@ func shown() map[string]view {
 	little.Room, little.FreeBytes, little.SnapshotTime, little.SnapshotEntry = ldlm.RoomLittle, 100_000_000, time.Time{}, 0
 	none.Room, none.FreeBytes = ldlm.RoomNone, 1_000
 	filling.DataDirectory, full.DataDirectory, full.QuietLeft = &little, &none, 72*time.Second
+	filling.ReloadFailed = 3 * time.Minute
 	cluster, removed := follower, follower
 	cluster.Cluster = &ldlm.Cluster{Members: []ldlm.ServerMember{
 		{Name: "a", Address: "h1:3147", Votes: true, Leads: true, Answers: true, Version: "1.2.0"},

@@ -52,6 +52,9 @@ func statusView(d document.Status) view {
 			if d.Quiet != "" {
 				s.block("Quiet", &table{rows: [][]cell{{{"nothing is granted for " + shortDuration(inGo(d.QuietMS)) + " more: clients may believe in what this server does not know", attention}}}})
 			}
+			if d.ReloadFailed != "" {
+				s.block("Reload", &table{rows: [][]cell{{{"failed " + shortDuration(inGo(d.ReloadFailedMS)) + " ago, and nothing has changed; the log of the server says why", trouble}}}})
+			}
 			s.field("Locks", fmt.Sprintf("%d: %d held, %d contended", d.Locks, d.Held, d.Contended))
 			s.field("Holds", fmt.Sprintf("%d, and %s", d.Holds, counted(d.Waiters, "request waits", "requests wait")))
 			s.field("Sessions", fmt.Sprintf("%d: %d attached", d.Sessions, d.Attached))

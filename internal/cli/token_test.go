@@ -121,6 +121,40 @@ func TestReloadTokens(t *testing.T) {
 	}
 }
 
+// That the last reload has failed is told until one succeeds: nobody may look at the log
+// while a token that was taken out is still good.
+func TestStatusTellsOfAFailedReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	token := strings.TrimSpace(call(t, Ldlm, nil, "token", "create", "--name", "web", "--file", file).stdout)
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startPlain(t, nil, "-l", "127.0.0.1:0", "--tokens_file", file, "--ipc_socket_file", "")
+	env := environment{"LDLM_TOKEN": token, "LDLM_ADDRESS": s.address(t)}
+	want := func(told bool) {
+		t.Helper()
+		for args, want := range map[string]string{
+			"status": "and nothing has changed", "status -o json": `"reload_failed_ms":`,
+			"doctor --ipc_socket_file= -l " + s.address(t) + " --tokens_file " + file: "could not be read again",
+		} {
+			r := call(t, Ldlm, env, strings.Fields(args)...)
+			if strings.Contains(r.stdout, want) != told || strings.Contains(r.stdout, token) {
+				t.Errorf("ldlm %s, which should tell of a failed reload: %t\n%s%s", args, told, r.stdout, r.stderr)
+			}
+		}
+	}
+	want(false)
+	overwrite(t, file, string(good)+"name=other rol=client\n")
+	s.hangups <- syscall.SIGHUP
+	s.stderr.await(t, "The configuration cannot be read again")
+	overwrite(t, file, string(good)) // for the doctor, which reads it
+	want(true)
+	s.hangups <- syscall.SIGHUP
+	s.stderr.await(t, "The configuration was read again")
+	want(false)
+}
+
 // Of many changes some are told.
 func TestAccountChanges(t *testing.T) {
 	var many []auth.Account

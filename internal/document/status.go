@@ -40,6 +40,10 @@ type Status struct {
 	Members []Member `json:"members,omitempty"`
 	// Refused counts who was refused since the server runs, if it tells.
 	Refused *Refused `json:"refused,omitempty"`
+	// ReloadFailed is how long ago the server could not read its configuration again, if it
+	// could not the last time: nothing has changed then, and its log says why.
+	ReloadFailed   string `json:"reload_failed,omitempty"`
+	ReloadFailedMS *int64 `json:"reload_failed_ms,omitempty"`
 }
 
 // Refused counts who was refused, by why.

@@ -59,6 +59,9 @@ type Config struct {
 	Version, Member string
 	// Members returns the members of the cluster as this one sees them. Default: none.
 	Members func() []*ldlmv2.ServerMember
+	// ReloadFailed returns how long ago the configuration could not be read again; 0 if it
+	// could the last time. Default: it always can.
+	ReloadFailed func() time.Duration
 }
 
 // Limits of connections. Everything that a client can have many of has one.
@@ -104,6 +107,7 @@ type Server struct {
 	version       string
 	member        string
 	members       func() []*ldlmv2.ServerMember // may be nil
+	reloadFailed  func() time.Duration          // may be nil
 	directory     Directory                     // nil: in memory
 	grpc          *grpc.Server
 	health        *health.Server
@@ -135,6 +139,7 @@ func New(cfg Config) *Server {
 		log: cfg.Logger, audit: cfg.Audit, node: cfg.Node, conversations: cfg.Sessions, gate: cfg.Gate,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
 		started: time.Now(), version: cfg.Version, member: cfg.Member, members: cfg.Members, directory: cfg.Directory,
+		reloadFailed: cfg.ReloadFailed,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -189,6 +189,9 @@ func (v *v2) ServerStatus(context.Context, *ldlmv2.ServerStatusRequest) (*ldlmv2
 	if v.members != nil {
 		answer.Members = v.members()
 	}
+	if v.reloadFailed != nil {
+		answer.ReloadFailedUs = v.reloadFailed().Microseconds()
+	}
 	return answer, nil
 }
 

@@ -76,6 +76,9 @@ type Config struct {
 	RestartLease time.Duration
 	// Members make the server one of several. Needs DataDir. Default: it is alone.
 	Members *Members
+	// ReloadFailed returns how long ago the configuration could not be read again; 0 if it
+	// could the last time. Default: it always can.
+	ReloadFailed func() time.Duration
 	// NoClearOnDisconnect leaves the holds of v1 connections when they end.
 	NoClearOnDisconnect bool
 	// Limits bound what all clients together take.
@@ -179,6 +182,7 @@ func Start(c Config) (*Server, error) {
 		Logger: c.Logger, Audit: c.Audit, Node: belowGRPC{n}, Sessions: sessions, Gate: c.Gate,
 		KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
 		NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
+		ReloadFailed: c.ReloadFailed,
 	}
 	if members != nil {
 		api.Member, api.Members = members.config.Name, members.forClients
