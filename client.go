@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
 	"github.com/ldlm-io/ldlm/internal/clock"
 )
 
@@ -45,6 +44,7 @@ type Client struct {
 	sessions []*session // the first one is for everything, others for more waiters
 	leader   address    // who leads as far as known; zero if not, or no matter
 	members  []address  // where else to try
+	proved   []address  // where a session stood
 	failures int        // sessions that could not be opened, in a row
 }
 
@@ -207,48 +207,6 @@ func (c *Client) noteSuccess() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failures = 0
-}
-
-// noteLeader remembers who leads, and who else there is.
-func (c *Client) noteLeader(m *ldlmv2.Leader) {
-	var leader address
-	if a, err := parseAddress(m.GetAddress()); err == nil && !m.GetSelf() && m.GetKnown() {
-		leader = a
-	}
-	var members []address
-	for _, text := range m.GetMembers() {
-		if a, err := parseAddress(text); err == nil {
-			members = append(members, a)
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.leader, c.members = leader, members
-}
-
-// route returns the addresses to try, each once: the leader's first, then those
-// that were given to Dial, then what servers told of each other; the one to
-// avoid last.
-func (c *Client) route(avoid address) []address {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []address
-	add := func(a address) {
-		if a.text != "" && !slices.Contains(all, a) {
-			all = append(all, a)
-		}
-	}
-	add(c.leader)
-	for _, a := range c.addresses {
-		add(a)
-	}
-	for _, a := range c.members {
-		add(a)
-	}
-	if i := slices.Index(all, avoid); i >= 0 {
-		all = append(slices.Delete(all, i, i+1), avoid)
-	}
-	return all
 }
 
 // Lock takes a lock, and waits for it until ctx ends or [WaitAtMost] is over.

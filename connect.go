@@ -97,8 +97,7 @@ func (s *session) isOpening() bool {
 
 // attempt connects to an address and waits until the session stands there.
 func (s *session) attempt(a address) error {
-	patience := s.attemptPatience()
-	ctx, cancel := context.WithTimeoutCause(s.ctx, patience, fmt.Errorf("no answer within %s", patience))
+	ctx, cancel := s.bounded()
 	defer cancel()
 	c, err := s.client.carry(ctx, a)
 	if err != nil {
@@ -107,11 +106,36 @@ func (s *session) attempt(a address) error {
 		}
 		return err
 	}
-	l := newLink(s, c, a)
-	if !s.greet(l) {
-		c.Close()
-		return s.ctx.Err()
+	return s.try(ctx, c, a, nil)
+}
+
+// bounded is the context of an attempt to have the session stand somewhere.
+func (s *session) bounded() (context.Context, context.CancelFunc) {
+	patience := s.attemptPatience()
+	return context.WithTimeoutCause(s.ctx, patience, fmt.Errorf("no answer within %s", patience))
+}
+
+func (s *session) attemptPatience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == opening {
+		return openPatience
 	}
+	return min(openPatience, max(minResumePatience, s.remaining()/2))
+}
+
+// errNotWanted is for a connection that is not needed any more.
+var errNotWanted = errors.New("the session has ended, or found another connection")
+
+// try says hello on a connection and waits until the session stands there. from
+// is the link that it leaves for that; nil if it has none.
+func (s *session) try(ctx context.Context, c carrier, a address, from *link) error {
+	l := newLink(s, c, a)
+	if !s.greet(l, from) {
+		c.Close()
+		return errNotWanted
+	}
+	var err error
 	select {
 	case <-l.standing:
 	case <-l.down:
@@ -128,23 +152,19 @@ func (s *session) attempt(a address) error {
 	}
 }
 
-func (s *session) attemptPatience() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == opening {
-		return openPatience
-	}
-	return min(openPatience, max(minResumePatience, s.remaining()/2))
-}
-
-// greet sends hello on a new link and starts its goroutines. It reports false
-// if the session is over.
-func (s *session) greet(l *link) bool {
+// greet sends hello on a new link and starts its goroutines; nothing that comes
+// over the link before it counts from now on. It reports false if the session
+// is over, or not on that link.
+func (s *session) greet(l, from *link) bool {
 	hello := s.client.hello(s.secret[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase == ended {
+	if s.phase == ended || s.link != from {
 		return false
+	}
+	if from != nil {
+		s.setAside(from, errMoved)
+		s.link, s.phase, s.trouble = nil, detached, errMoved
 	}
 	hello.Session = s.number
 	s.trying = l
@@ -197,6 +217,7 @@ func (s *session) stand(l *link) {
 		s.client.spawn(s.supervise)
 	}
 	s.phase, s.link, s.trying, s.trouble = attached, l, nil, nil
+	s.client.prove(l.address)
 	s.slots.max, s.slots.maxWaiting = slotLimits(w)
 	s.beat.restart(fromMicros(w.GetKeepAliveEveryUs()), l.sent)
 	s.believe(l.sent, fromMicros(w.GetValidForUs()))
@@ -296,6 +317,7 @@ func (s *session) linkFailed(l *link, err error) {
 		s.link, s.phase = nil, detached
 		s.trouble = fmt.Errorf("%s: %w", l.address.text, err)
 		l.logger.Warn("ldlm: connection failed; resuming", "session", s.number, "left", s.remaining(), "error", err)
+		s.client.doubtLeader(l.address)
 		s.noteFall(l)
 		falls := s.falls
 		s.client.spawn(func() {

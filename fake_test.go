@@ -22,10 +22,11 @@ type fakeServer struct {
 	t        *testing.T
 	accepted chan *fakeConn
 
-	mu      sync.Mutex
-	refuse  error // of dialling
-	conns   []*fakeConn
-	dialled []string
+	mu       sync.Mutex
+	refuse   error                                           // of dialling
+	obstruct func(ctx context.Context, address string) error // of dialling, which waits for it
+	conns    []*fakeConn
+	dialled  []string
 }
 
 // What the fake server says of time, for a ttl of 10 s.
@@ -57,10 +58,28 @@ func (f *fakeServer) setRefuse(err error) {
 	f.refuse = err
 }
 
-func (f *fakeServer) dial(_ context.Context, address string) (net.Conn, error) {
+// obstructed has the way to an address be as a function says.
+func (f *fakeServer) obstructed(address string, way func(context.Context) error) {
+	f.obstruct = func(ctx context.Context, a string) error {
+		if a != address {
+			return nil
+		}
+		return way(ctx)
+	}
+}
+
+func (f *fakeServer) dial(ctx context.Context, address string) (net.Conn, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dialled = append(f.dialled, address)
+	if obstruct := f.obstruct; obstruct != nil {
+		f.mu.Unlock()
+		err := obstruct(ctx, address)
+		f.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+	}
 	if f.refuse != nil {
 		return nil, f.refuse
 	}

@@ -58,8 +58,8 @@ func hearFrames(t *testing.T, data []byte) {
 	}
 	c.stopped = true // no goroutines: the test itself does all that is done
 	s := newSession(c)
-	l := newLink(s, mute{}, address{text: "fuzz"})
-	s.greet(l)
+	l := newLink(s, mute{}, c.addresses[0])
+	s.greet(l, nil)
 	for len(data) >= 2 {
 		n := min(int(data[0])<<8|int(data[1]), len(data)-2)
 		var frame ldlmv2.ServerFrame

@@ -40,6 +40,8 @@ type link struct {
 	welcome *ldlmv2.Welcome
 	// alive gathers the tokens of a resumed session until the last part.
 	alive map[uint64]bool
+	// move is when and where the session goes on to from here.
+	move move
 	// err is why the link failed, once down is closed.
 	err error
 	// frames waits to be sent: frames with their lengths before them, the last

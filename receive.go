@@ -106,13 +106,13 @@ func (s *session) readFrame(l *link, f *ldlmv2.ServerFrame, r *received) {
 		s.readKeepAlive(f.KeepAlive)
 	}
 	if f.Leader != nil {
-		s.client.noteLeader(f.Leader)
+		s.readLeader(l, f.Leader)
 	}
 	if f.GoAway != nil {
 		r.err = fmt.Errorf("%w: %s", errGoAway, f.GoAway.GetReason())
 	}
 	if f.End != nil {
-		s.readEnd(f.End, r)
+		s.readEnd(l, f.End, r)
 	}
 }
 
@@ -215,11 +215,17 @@ func (s *session) readLost(lost *ldlmv2.Lost, r *received) {
 	}
 }
 
-// readEnd judges the server's last words on a connection.
-func (s *session) readEnd(st *ldlmv2.Status, r *received) {
+// readEnd judges the server's last words on a connection. That the session is
+// lost is believed of our servers alone; who stands where they say that the
+// leader is may know nothing of it.
+func (s *session) readEnd(l *link, st *ldlmv2.Status, r *received) {
 	err := statusError("open session", "", st)
 	switch st.GetCode() {
 	case ldlmv2.Code_CODE_SESSION_LOST:
+		if !s.client.isProved(l.address) {
+			r.err = err
+			return
+		}
 		r.fatal, r.reason = errSessionLost, reasonOf(st.GetEnded())
 		if r.reason == ReasonUnknown {
 			r.reason = ReasonSessionExpired
@@ -236,6 +242,12 @@ func (s *session) readEnd(st *ldlmv2.Status, r *received) {
 	}
 }
 
+// readLeader notes who leads, and plans to go there.
+func (s *session) readLeader(l *link, m *ldlmv2.Leader) {
+	s.client.noteLeader(m, l.address)
+	s.planMove(l, m)
+}
+
 // readWelcome notes the answer to hello. If an earlier session was found, what
 // is alive of it follows; else the session stands.
 func (s *session) readWelcome(l *link, w *ldlmv2.Welcome) {
@@ -247,7 +259,7 @@ func (s *session) readWelcome(l *link, w *ldlmv2.Welcome) {
 		MaxSlots: w.GetMaxSlots(), MaxWaitingSlots: w.GetMaxWaitingSlots(), Resumed: w.GetResumed(),
 	}
 	if w.GetLeader() != nil {
-		s.client.noteLeader(w.GetLeader())
+		s.readLeader(l, w.GetLeader())
 	}
 	if w.GetResumed() {
 		l.alive = make(map[uint64]bool, len(s.holds))

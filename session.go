@@ -32,7 +32,7 @@ const (
 // way, and nothing that arrives later changes it.
 //
 // Goroutines: supervise looks at deadlines; connect, while there is no link,
-// makes one; each link has two. All of them are tasks of the client and end
+// makes one; moveOver makes one to the leader; each link has two. All of them are tasks of the client and end
 // with the session.
 type session struct {
 	client *Client

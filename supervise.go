@@ -96,7 +96,7 @@ func (s *session) look() time.Duration {
 		return lookEvery
 	}
 	var r received
-	next := min(s.lookAtJeopardy(), s.lookAtBeat(&r), s.lookAtLeases(&r), s.lookAtRetry())
+	next := min(s.lookAtJeopardy(), s.lookAtBeat(&r), s.lookAtLeases(&r), s.lookAtRetry(), s.lookAtMove())
 	if len(s.holds) > 0 || s.slots.busy > 0 {
 		next = min(next, lookEvery)
 	}

@@ -1,0 +1,254 @@
+package ldlm
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+)
+
+func TestLeaderIsPreferred(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{
+			Address: "three:1", Known: true, Members: []string{"three:1", "four:1", "not an address/"},
+		}})
+		synctest.Wait()
+		srv.setRefuse(errors.New("down"))
+		conn.raw.Close()
+		<-l.Done()
+		got := srv.dials()
+		if want := []string{"three:1", "two:3144", "four:1", "one:3144"}; len(got) < 4 || !slices.Equal(got[:4], want) {
+			t.Errorf("dialled %v, want %v first", got, want)
+		}
+	})
+}
+
+// A member may lead whose address nobody knows yet. Nobody goes anywhere else for that: on the
+// client's own machine there may be a server that has nothing to do with this one.
+func TestLeaderOfUnknownAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Known: true, Members: []string{"", "four:1"}}})
+		synctest.Wait()
+		srv.setRefuse(errors.New("down"))
+		conn.raw.Close()
+		<-l.Done()
+		got := srv.dials()
+		slices.Sort(got)
+		if want := []string{"four:1", "one:3144", "two:3144"}; !slices.Equal(slices.Compact(got), want) {
+			t.Errorf("dialled %v, want %v", got, want)
+		}
+	})
+}
+
+// elsewhere is what a member says that does not lead.
+func elsewhere(leader string) *ldlmv2.ServerFrame {
+	return &ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Address: leader, Known: true, Members: []string{"one", leader}}}
+}
+
+// wantFirst checks where the client goes first.
+func wantFirst(t *testing.T, c *Client, want string) {
+	t.Helper()
+	if got := c.route(address{})[0].text; got != want {
+		t.Errorf("first goes to %s, want %s", got, want)
+	}
+}
+
+// longest is the longest that a session stays away from its leader.
+const longest = minMoveAfter + moveWithin
+
+func TestMoveToLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client(WithReleaseOnDisconnect())
+		old, l := openWithLock(t, srv, c, "x", 1)
+		waiting := lockAsync(t.Context(), c, "y")
+		op := old.op()
+		old.answer(op, ldlmv2.Code_CODE_QUEUED)
+		srv.dials()
+		told := time.Now()
+		old.send(elsewhere("lead"))
+
+		conn := srv.accept()
+		if after := time.Since(told); after < minMoveAfter || after > longest {
+			t.Errorf("it moved after %s, want %s to %s", after, minMoveAfter, longest)
+		}
+		if got := srv.dials(); !slices.Equal(got, []string{"lead:3144"}) {
+			t.Errorf("dialled %v, want the leader alone", got)
+		}
+		if h := conn.hello(); h.GetSession() != testSession {
+			t.Errorf("hello asks for session %d, want %d", h.GetSession(), testSession)
+		}
+		synctest.Wait()
+		select {
+		case <-old.gone:
+			t.Error("the old connection was closed before the session stood on the new one")
+		default:
+		}
+		conn.welcomeBack(1)
+		again := conn.op()
+		sameRequest(t, again, op)
+		conn.grant(again, 2)
+		if got := mustLock(t, waiting); got.Token() != 2 {
+			t.Errorf("token %d, want 2", got.Token())
+		}
+		<-old.gone
+		if err := l.Err(); err != nil {
+			t.Errorf("lock held over the move: %v", err)
+		}
+	})
+}
+
+// While the leader is dialled the session lives on where it is.
+func TestLeaderOutOfReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		srv.obstructed("lead:3144", func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		conn.send(elsewhere("lead"))
+		pass(longest + openPatience/2)
+		lockOn(t, c, conn, "y", 2)
+		pass(time.Minute)
+		if got, want := srv.dials(), []string{"one:3144", "lead:3144"}; !slices.Equal(got, want) {
+			t.Errorf("dialled %v, want %v", got, want)
+		}
+		wantFirst(t, c, "one:3144")
+		lockOn(t, c, conn, "z", 3)
+		if err := l.Err(); err != nil {
+			t.Errorf("lock of a session that stayed: %v", err)
+		}
+
+		conn.send(elsewhere("lead")) // told anew, it tries anew
+		pass(longest)
+		if got, want := srv.dials(), []string{"lead:3144"}; !slices.Equal(got, want) {
+			t.Errorf("dialled %v, want %v", got, want)
+		}
+	})
+}
+
+// What listens where the leader is said to be may be a server that has nothing
+// to do with ours. It knows no session of that number, which says nothing.
+func TestLeaderIsAnotherServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(elsewhere("lead"))
+		foreign := srv.accept()
+		foreign.hello()
+		foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_SESSION_LOST}})
+		conn = srv.resume(1)
+		lockOn(t, c, conn, "y", 2)
+		if got := srv.dials(); !slices.Equal(got, []string{"lead:3144", "one:3144"}) {
+			t.Errorf("dialled %v, want the leader, and then the first", got)
+		}
+		wantFirst(t, c, "one:3144")
+		if err := l.Err(); err != nil {
+			t.Errorf("the lock ended by the word of another server: %v", err)
+		}
+	})
+}
+
+// A server at which a session stood is believed.
+func TestLeaderSaysThatTheSessionIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		conn.send(elsewhere("lead"))
+		conn = srv.resume(1)
+		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Self: true, Known: true, Members: []string{"one", "lead"}}})
+		synctest.Wait()
+		wantFirst(t, c, "lead:3144")
+		srv.dials()
+		conn.raw.Close()
+		conn = srv.resume(1)
+		synctest.Wait()
+		wantFirst(t, c, "one:3144")
+		conn.send(elsewhere("lead"))
+		conn = srv.accept()
+		conn.hello()
+		conn.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_SESSION_LOST, Ended: ldlmv2.EndReason_END_REASON_SESSION_EXPIRED}})
+		<-l.Done()
+		if got := srv.dials(); !slices.Equal(got, []string{"one:3144", "lead:3144"}) {
+			t.Errorf("dialled %v, want the first, and then the leader", got)
+		}
+		wantLost(t, l, ReasonSessionExpired)
+	})
+}
+
+// Who is told in time that the leader is here, or nowhere, stays.
+func TestNoMoveAfterAll(t *testing.T) {
+	for name, m := range map[string]*ldlmv2.Leader{
+		"it leads itself": {Self: true, Known: true},
+		"nobody leads":    {Address: "lead"},
+		"nobody knows":    {Known: true},
+		"it is here":      {Address: "one", Known: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newFakeServer(t)
+				c := srv.client()
+				conn, l := openWithLock(t, srv, c, "x", 1)
+				srv.dials()
+				conn.send(elsewhere("lead"))
+				pass(minMoveAfter - 1)
+				conn.send(&ldlmv2.ServerFrame{Leader: m})
+				pass(time.Minute)
+				if got := srv.dials(); len(got) > 0 {
+					t.Errorf("dialled %v, want nothing", got)
+				}
+				if err := l.Err(); err != nil {
+					t.Errorf("lock of a session that stayed: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// The link may fail while the leader is dialled. Then the session is resumed at
+// once, and the connection to the leader is not needed any more.
+func TestLinkFailsDuringMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		let := make(chan struct{})
+		srv.obstructed("lead:3144", func(context.Context) error {
+			<-let
+			return nil
+		})
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		conn.send(elsewhere("lead"))
+		pass(longest)
+		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{}})
+		synctest.Wait()
+		conn.raw.Close()
+		conn = srv.resume(1)
+		close(let)
+		late := srv.accept()
+		<-late.gone
+		if f, ok := <-late.frames; ok {
+			t.Errorf("on the connection that is not needed came %v", f)
+		}
+		lockOn(t, c, conn, "y", 2)
+		if err := l.Err(); err != nil {
+			t.Errorf("lock held over all that: %v", err)
+		}
+	})
+}
