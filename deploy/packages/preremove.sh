@@ -5,5 +5,9 @@ case ${1:-} in
 upgrade | failed-upgrade | 1) exit 0 ;;
 esac
 if [ -d /run/systemd/system ]; then
-	systemctl disable --now ldlm.service ldlm.socket 2>/dev/null || true
+	systemctl stop ldlm.socket ldlm.service || true
+fi
+# Without systemd running too, as where an image is made: else a link to no unit stays.
+if command -v systemctl >/dev/null; then
+	systemctl disable ldlm.service ldlm.socket || true
 fi
