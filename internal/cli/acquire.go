@@ -55,8 +55,8 @@ func (h *holder) pause(d time.Duration) error {
 	}
 }
 
-// acquire takes the locks. A signal ends the wait: a grant that comes in the same
-// moment is given back.
+// acquire takes the locks. A signal ends the wait, and --timeout bounds a try: a grant
+// that comes in the same moment is given back.
 func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
 	type result struct {
 		lock *ldlm.Lock
@@ -64,6 +64,11 @@ func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if h.try || h.waits && h.wait == 0 {
+		var late context.CancelFunc
+		ctx, late = context.WithTimeoutCause(ctx, h.timeout, &noAnswerError{h.timeout})
+		defer late()
+	}
 	done := make(chan result, 1)
 	go func() {
 		var r result
@@ -81,7 +86,7 @@ func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
 		case r := <-done:
 			if r.err == nil && ctx.Err() != nil {
 				h.release(ctx, r.lock)
-				r.err = ctx.Err()
+				r.err = context.Cause(ctx)
 			}
 			return r.lock, h.explain(ctx, r.err)
 		case <-curious.C:

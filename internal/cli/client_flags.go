@@ -141,9 +141,18 @@ func (f *clientFlags) dial(more ...ldlm.DialOption) (*ldlm.Client, error) {
 		client, err = ldlm.Dial(f.connection.Address, append(opts, more...)...)
 	}
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: fmt.Errorf("ldlm: %s", strings.TrimPrefix(err.Error(), "ldlm: "))}
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("ldlm: %s", dialText(err))}
 	}
 	return client, nil
+}
+
+// dialText says why there can be no client.
+func dialText(err error) string {
+	text := strings.TrimPrefix(withoutPackage(err), "dial: "+ldlm.ErrInvalid.Error()+": addresses: ")
+	if failed := (*ldlm.Error)(nil); errors.As(err, &failed) && failed.Field == "addresses" {
+		text += "\nWant HOST:PORT, several separated by commas, or unix:PATH."
+	}
+	return text
 }
 
 // tlsConfig returns how to encrypt; nil for not at all.

@@ -120,8 +120,9 @@ func portError(ctx context.Context, option, address string, err error) error {
 	return fmt.Errorf("dev: port %s is in use; %s\nAnother one: ldlm dev --%s 127.0.0.1:0", port, whoAnswers(ctx, address), option)
 }
 
-// run starts the server, says what there is, and waits for the end.
-func (d *dev) run(p *Process, asJSON bool) error {
+// run starts the server, says what there is, as text, json or not at all, and waits
+// for the end.
+func (d *dev) run(p *Process, output string) error {
 	signals, stop := p.Notify()
 	defer stop()
 	log := openLog(p, "auto", d.settings.LogLevel)
@@ -130,7 +131,7 @@ func (d *dev) run(p *Process, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if err := d.announce(p.Stdout, asJSON); err != nil {
+	if err := d.announce(p.Stdout, output); err != nil {
 		log.Error("Nobody reads where the server listens", "error", err)
 	}
 	return waitServer(server, log.Logger, signals, nil, nil, e)
@@ -161,17 +162,21 @@ func (d *dev) server() config.Server {
 	return s
 }
 
-// announce says what there is, to people or to a program.
-func (d *dev) announce(w io.Writer, asJSON bool) error {
-	if !asJSON {
+// announce says what there is: to people, to a program, or to nobody.
+func (d *dev) announce(w io.Writer, output string) error {
+	switch output {
+	case "":
+		return nil
+	case "json":
+		line, err := d.document()
+		if err == nil {
+			_, err = w.Write(line)
+		}
+		return err
+	default:
 		d.print(w)
 		return nil
 	}
-	line, err := d.document()
-	if err == nil {
-		_, err = w.Write(line)
-	}
-	return err
 }
 
 // print says what listens where, and what to try.

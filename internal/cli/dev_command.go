@@ -29,6 +29,7 @@ const devExample = `  ldlm dev                          a server on 127.0.0.1:31
 func newDev(p *Process) *cobra.Command {
 	var settings config.Dev
 	var output string
+	var quiet bool
 	c := &cobra.Command{
 		Use:     "dev [flags] [-- COMMAND ARGS...]",
 		Short:   "Run a throw-away server for development: memory only, loopback, no password",
@@ -43,6 +44,7 @@ func newDev(p *Process) *cobra.Command {
 	}
 	binding := config.Bind(c.Flags(), &settings)
 	c.Flags().StringVarP(&output, "output", "o", "text", "without a command, what it prints: text or json")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not say what there is, unless as json")
 	c.RunE = func(c *cobra.Command, command []string) error {
 		if err := binding.Load(p.Getenv); err != nil {
 			return misused(c, err)
@@ -57,7 +59,10 @@ func newDev(p *Process) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return d.run(p, output == "json")
+		if quiet && output == "text" {
+			output = ""
+		}
+		return d.run(p, output)
 	}
 	return c
 }

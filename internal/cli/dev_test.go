@@ -141,6 +141,23 @@ func TestDevIsForThisMachine(t *testing.T) {
 	}
 }
 
+// With -q it says nothing, unless data is asked for.
+func TestQuietDev(t *testing.T) {
+	for args, says := range map[string]bool{"dev -q": false, "-q dev": false, "dev -q -o json": true} {
+		signals := make(chan os.Signal, 1)
+		signals <- syscall.SIGINT
+		out := newOutput()
+		code := Ldlm(Process{
+			Args: append(strings.Fields(args), "-l", "127.0.0.1:0", "-r", ""), Stdout: out, Stderr: newOutput(),
+			Getenv: environment{}.in(shortDir(t)),
+			Notify: func() (<-chan os.Signal, func()) { return signals, func() {} },
+		})
+		if code != 0 || (out.String() != "") != says {
+			t.Errorf("%s: exit code %d, stdout %q", args, code, out)
+		}
+	}
+}
+
 // For people the log is text, for everything else JSON.
 func TestDevLog(t *testing.T) {
 	out := newOutput()

@@ -95,8 +95,8 @@ func (h *holder) once(ctx context.Context, watched <-chan struct{}) (again bool,
 		k.show()
 	}
 	k.run()
-	if k.isHeld() {
-		h.release(ctx, lock)
+	if k.isHeld() && h.release(ctx, lock) {
+		k.asked = true
 	}
 	return h.again && k.isLost() && !k.asked, k.result()
 }
@@ -176,12 +176,50 @@ func (h *holder) dropped() []string {
 	return []string{"LDLM_PASSWORD", "LDLM_TOKEN"}
 }
 
-// release gives the lock back. That it cannot is no failure: the ttl does it then.
-func (h *holder) release(ctx context.Context, lock *ldlm.Lock) {
-	if err := lock.Release(ctx); err != nil && !errors.Is(err, ldlm.ErrLost) {
-		h.remarks.warn("%s is not released in order (%s); it is free after its ttl of %s at the latest",
-			h.quoted(), plainError(err), shortDuration(h.ttl))
+// hurry bounds how long a release is waited for once somebody wants the end.
+const hurry = time.Second
+
+// release gives the lock back. That it cannot is no failure: the ttl does it then. A
+// signal makes the wait for it short; interrupted says that it was the end of it.
+func (h *holder) release(ctx context.Context, lock *ldlm.Lock) (interrupted bool) {
+	released := make(chan error, 1)
+	go func() { released <- lock.Release(ctx) }() // it ends with the client at the latest
+	var late <-chan time.Time
+	for {
+		select {
+		case err := <-released:
+			if err != nil && !errors.Is(err, ldlm.ErrLost) {
+				h.tellUnreleased(releaseText(err))
+			}
+			return false
+		case <-late:
+			h.tellUnreleased("interrupted")
+			return true
+		case s := <-h.signals:
+			switch {
+			case supervise.IsStop(s):
+				_ = supervise.Suspend()
+			case late == nil: // it may be the one that has ended the command
+				late = time.After(hurry)
+			default:
+				h.tellUnreleased("interrupted")
+				return true
+			}
+		}
 	}
+}
+
+// tellUnreleased says what becomes of a lock that was not given back.
+func (h *holder) tellUnreleased(why string) {
+	h.remarks.warn("%s is not released in order (%s); it is free after its ttl of %s at the latest", h.quoted(), why, shortDuration(h.ttl))
+}
+
+// releaseText says why a lock was not given back.
+func releaseText(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer"
+	}
+	return plainError(err)
 }
 
 // leave ends the session; a signal does not wait for that.

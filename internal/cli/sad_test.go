@@ -40,6 +40,28 @@ func TestServerThatSaysNothing(t *testing.T) {
 	}
 }
 
+// A try is such a question; what it may have been granted is given back.
+func TestTryThatNobodyAnswers(t *testing.T) {
+	address := takePort(t).Addr().String()
+	for _, args := range []string{"lock -n x", "lock -w 0 x", "lock -n --all x y -- true", "elect -n x -- true"} {
+		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, append([]string{"--timeout=0.1"}, strings.Fields(args)...)...)
+		if got.code != 69 || got.stdout != "" || !strings.Contains(got.stderr, `"x": no answer within 100ms (--timeout)`) || !strings.HasSuffix(got.stderr, "Asked: "+address+".\n") {
+			t.Errorf("ldlm %s: got %+v", args, got)
+		}
+	}
+}
+
+func TestAddressThatIsNone(t *testing.T) {
+	for address, text := range map[string]string{
+		"http://127.0.0.1:3144": `address "http://127.0.0.1:3144"`, "127.0.0.1:x": `address "127.0.0.1:x"`, ",": "no address",
+	} {
+		got := call(t, Ldlm, nil, "status", "--address", address)
+		if got.code != 64 || !strings.HasPrefix(got.stderr, "ldlm: "+text) || !strings.HasSuffix(got.stderr, "\nWant HOST:PORT, several separated by commas, or unix:PATH.\n") {
+			t.Errorf("%s: got %+v", address, got)
+		}
+	}
+}
+
 // Somebody listens whose certificate is not to be trusted: that is not as good as nobody.
 func TestWrongCertificate(t *testing.T) {
 	a, other := certstest.New(t), certstest.New(t)
