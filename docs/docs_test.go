@@ -104,8 +104,8 @@ func TestQuickstart(t *testing.T) {
 	}
 }
 
-// Each block of shell in the recipes and on the front page runs by itself, against
-// a server of its own. The scripts that they call do nothing.
+// Each block of shell in the recipes, in the page about fencing and on the front page
+// runs by itself, against a server of its own. The scripts that they call do nothing.
 func TestShellRecipes(t *testing.T) {
 	needs(t, "sh", "go")
 	bin := t.TempDir()
@@ -113,7 +113,7 @@ func TestShellRecipes(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	write(t, filepath.Join(bin, "psql"), "#!/bin/sh\necho psql \"$@\"\n", 0o700)
-	for _, document := range []string{"recipes.md", "../README.md"} {
+	for _, document := range []string{"recipes.md", "fencing.md", "../README.md"} {
 		for _, b := range blocks(t, document) {
 			if b.language == "sh" || b.language == "bash" {
 				t.Run(fmt.Sprintf("%s:%d", filepath.Base(document), b.line), func(t *testing.T) {
