@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"sync"
+	"time"
 )
 
 // CrowdedError says that there are as many connections as there may be.
@@ -10,6 +11,8 @@ type CrowdedError struct {
 	// Field is what is limited: "connections", or "connections_of_principal".
 	Field string
 	Limit int
+	// Rest is for how long the answer is to be kept back; see [Gate.Exceed].
+	Rest time.Duration
 }
 
 func (e *CrowdedError) Error() string {
@@ -44,7 +47,7 @@ func (g *Gate) Enter(p *Pass, via string, remote func() string) (leave func(), e
 		each = g.connectionsEach
 	}
 	if crowded := g.places.add(name, g.connections, each); crowded != nil {
-		g.Exceed(&Excess{Pass: p, Via: via, Remote: remote, Field: crowded.Field, Limit: int64(crowded.Limit)})
+		crowded.Rest = g.Exceed(&Excess{Pass: p, Via: via, Remote: remote, Field: crowded.Field, Limit: int64(crowded.Limit)})
 		return nil, crowded
 	}
 	return func() { g.places.remove(name) }, nil

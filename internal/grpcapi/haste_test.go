@@ -97,6 +97,38 @@ func TestWhoWaitsForARefusalHasNoSlot(t *testing.T) {
 	}
 }
 
+// A call over a connection for which there is no room waits likewise.
+func TestWhoConnectsTooOftenWaits(t *testing.T) {
+	gate := auth.NewGate(auth.GateConfig{Connections: 1, Tempo: auth.Tempo{Every: time.Hour, Free: 1, Longest: time.Hour}})
+	h := open(t, func(_ *node.Config, c *grpcapi.Config) { c.Gate = gate })
+	first, second := h.client(), h.client()
+	if _, err := first.TryLock(t.Context(), try("l")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.TryLock(t.Context(), try("m")); status.Code(err) != codes.ResourceExhausted {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := second.TryLock(ctx, try("m"))
+		answered <- err
+	}()
+	for reached(gate) < 2 {
+		runtime.Gosched()
+	}
+	for range 100 {
+		if _, err := first.TryLock(t.Context(), try("l")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	if err := <-answered; status.Code(err) != codes.Canceled {
+		t.Errorf("the second one too many: %v", err)
+	}
+}
+
 // reached is how often limits were.
 func reached(g *auth.Gate) (times uint64) {
 	for _, n := range g.LimitsReached() {

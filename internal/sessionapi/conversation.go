@@ -119,6 +119,7 @@ func (c *conversation) open(ctx context.Context) error {
 	c.leavePlace()
 	c.note(slog.LevelDebug, "no session", "error", err)
 	if status != nil {
+		auth.Rest(c.server.ending, c.owedRest()) //nolint:contextcheck // this one is of the server
 		c.end(status)
 		c.outlast()
 	}
@@ -188,14 +189,11 @@ func (c *conversation) listen(ctx context.Context) error {
 
 // takeRest returns for how long nothing is to be read from now on, and forgets that.
 func (c *conversation) takeRest() time.Duration {
-	if c.unreadUntil.Load() == nil { // as nearly always
+	rest := c.owedRest()
+	if rest == 0 {
 		return 0
 	}
-	until := c.unreadUntil.Swap(nil)
-	if until == nil {
-		return 0
-	}
-	return max(0, min(time.Until(*until), c.mayRest()))
+	return max(0, min(rest, c.mayRest()))
 }
 
 // mayRest is how long a rest may be. The keep-alive of a client of which nothing was heard

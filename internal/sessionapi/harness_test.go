@@ -25,8 +25,14 @@ type world struct {
 // inWorld runs a test on fake time.
 func inWorld(t *testing.T, config sessionapi.Config, test func(t *testing.T, w *world)) {
 	t.Helper()
+	inWorldOf(t, lock.Settings{}, config, test)
+}
+
+// inWorldOf runs a test in a world whose table has settings.
+func inWorldOf(t *testing.T, settings lock.Settings, config sessionapi.Config, test func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		n, err := node.Open(node.Config{}, memory.Open)
+		n, err := node.Open(node.Config{Settings: settings}, memory.Open)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package sessionapi_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -115,4 +116,38 @@ func TestRestsAreNotTakenLater(t *testing.T) {
 			t.Errorf("two keep-alives were read after %v", took)
 		}
 	})
+}
+
+// Who connects again and again where there is no room hears of it later each time.
+func TestWhoIsRefusedAConnectionTooOftenWaits(t *testing.T) {
+	for _, c := range []struct {
+		field    string
+		gate     auth.GateConfig
+		settings lock.Settings
+	}{
+		{"connections", auth.GateConfig{Connections: 1}, lock.Settings{}},
+		{"sessions", auth.GateConfig{}, lock.Settings{MaxSessions: 1}},
+	} {
+		t.Run(c.field, func(t *testing.T) {
+			const rest = time.Second
+			c.gate.Tempo = auth.Tempo{Every: rest, Free: 2, Longest: rest}
+			inWorldOf(t, c.settings, sessionapi.Config{Gate: auth.NewGate(c.gate)}, func(t *testing.T, w *world) {
+				first := w.dial()
+				first.open()
+				for i, want := range []time.Duration{0, 0, rest, rest} {
+					began := time.Now()
+					next := w.dial()
+					next.secret = bytes.Repeat([]byte{byte(i)}, 16)
+					next.send(&ldlmv2.ClientFrame{Hello: next.hello()})
+					if s := next.end(); s.GetCode() != ldlmv2.Code_CODE_LIMIT || s.GetField() != c.field {
+						t.Errorf("connection %d ends with %v", i, s)
+					}
+					if took := time.Since(began); took != want {
+						t.Errorf("connection %d is refused after %v, want %v", i, took, want)
+					}
+				}
+				first.gets(ok, acquire(1, 1, "x", 0))
+			})
+		})
+	}
 }

@@ -31,16 +31,24 @@ type Placer interface {
 func (c *conversation) enter() *ldlmv2.Status {
 	if p, ok := c.carrier.(Placer); ok {
 		if err := p.Enter(c.pass); err != nil {
-			return StatusOfRefusal(err)
+			return c.noPlace(err)
 		}
 		return nil
 	}
 	leave, err := c.server.config.Gate.Enter(c.pass, c.via(), c.carrier.Remote)
 	if err != nil {
-		return StatusOfRefusal(err)
+		return c.noPlace(err)
 	}
 	c.leavePlace = leave
 	return nil
+}
+
+// noPlace is why there is no room for the connection.
+func (c *conversation) noPlace(err error) *ldlmv2.Status {
+	if crowded := (*auth.CrowdedError)(nil); errors.As(err, &crowded) {
+		c.oweRest(crowded.Rest)
+	}
+	return StatusOfRefusal(err)
 }
 
 // admit asks who the client is. A status is why it is sent away.
@@ -147,12 +155,27 @@ func (c *conversation) deny(d *auth.Deed) *ldlmv2.Status {
 // without end is not heard for a while.
 func (c *conversation) noteLimit(o *lock.Outcome) {
 	if o.Code == lock.Limit {
-		rest := c.server.config.Gate.Exceed(&auth.Excess{
+		c.oweRest(c.server.config.Gate.Exceed(&auth.Excess{
 			Pass: c.pass, Via: c.via(), Remote: c.carrier.Remote, Field: FieldName(o.Field), Limit: o.Limit,
-		})
-		if rest > 0 {
-			until := time.Now().Add(rest)
-			c.unreadUntil.Store(&until)
-		}
+		}))
 	}
+}
+
+// oweRest has nothing read for a while.
+func (c *conversation) oweRest(rest time.Duration) {
+	if rest > 0 {
+		until := time.Now().Add(rest)
+		c.unreadUntil.Store(&until)
+	}
+}
+
+// owedRest returns what is left of a rest, and forgets it.
+func (c *conversation) owedRest() time.Duration {
+	if c.unreadUntil.Load() == nil { // as nearly always
+		return 0
+	}
+	if until := c.unreadUntil.Swap(nil); until != nil {
+		return max(0, time.Until(*until))
+	}
+	return 0
 }
