@@ -6,11 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 )
 
 func newMan(p *Process) *cobra.Command {
@@ -47,34 +45,32 @@ func writeManual(root *cobra.Command, dir string) error {
 		return fmt.Errorf("cannot make the folder of the pages: %w", err)
 	}
 	b := currentBuild()
-	date, err := time.Parse(time.RFC3339, b.built)
+	built, err := time.Parse(time.RFC3339, b.built)
 	if err != nil {
-		date = time.Unix(0, 0)
+		built = time.Unix(0, 0).UTC()
 	}
-	header := &doc.GenManHeader{Section: "1", Source: "ldlm " + b.version, Manual: "LDLM", Date: &date}
-	root.DisableAutoGenTag = true // it would have today's date
-	if err := doc.GenManTree(root, header, dir); err != nil {
-		return fmt.Errorf("cannot write the pages: %w", err)
+	return writePages(root, dir, built.Format(time.DateOnly), "ldlm "+b.version)
+}
+
+// writePages writes the pages of a command and of those below it.
+func writePages(c *cobra.Command, dir, date, source string) error {
+	page, section := "", 1
+	switch {
+	case c.IsAdditionalHelpTopicCommand():
+		page, section = topicPage(c, date, source), topicSection
+	case hasPage(c):
+		page = commandPage(c, date, source)
+	default:
+		return nil
 	}
-	for _, c := range root.Commands() {
-		if !c.IsAdditionalHelpTopicCommand() {
-			continue
-		}
-		path := filepath.Join(dir, "ldlm-"+c.Name()+".7")
-		if err := os.WriteFile(path, []byte(topicPage(c, header)), 0o644); err != nil { //nolint:gosec // pages are for all
-			return fmt.Errorf("cannot write a page: %w", err)
+	path := filepath.Join(dir, fmt.Sprintf("%s.%d", pageName(c), section))
+	if err := os.WriteFile(path, []byte(page), 0o644); err != nil { //nolint:gosec // pages are for all
+		return fmt.Errorf("cannot write a page: %w", err)
+	}
+	for _, sub := range c.Commands() {
+		if err := writePages(sub, dir, date, source); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// topicPage is a topic of help as a manual page. Its lines stay as they are.
-func topicPage(c *cobra.Command, h *doc.GenManHeader) string {
-	name := "ldlm-" + c.Name()
-	escape := func(text string) string {
-		text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
-		return strings.ReplaceAll("\n"+text, "\n.", "\n\\&.")[1:]
-	}
-	return fmt.Sprintf(".TH %q \"7\" %q %q %q\n.SH NAME\n%s \\- %s\n.SH DESCRIPTION\n.nf\n%s\n.fi\n.SH SEE ALSO\n\\fBldlm(1)\\fP\n",
-		strings.ToUpper(name), h.Date.Format("Jan 2006"), h.Source, h.Manual, escape(name), escape(c.Short), escape(c.Long))
 }

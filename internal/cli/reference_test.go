@@ -46,8 +46,12 @@ func TestMan(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	for page, want := range map[string]string{
-		"ldlm.1":               `.TH "LDLM" "1"`,
-		"ldlm-sessions-kill.1": "\\fBldlm sessions kill NUMBER [flags]\\fP",
+		"ldlm.1":               ".SH LOOK\n.TP\n\\fBldlm\\-get\\fP(1)\nShow a lock",
+		"ldlm-sessions-kill.1": "\\fBldlm sessions kill\\fP NUMBER [flags]",
+		"ldlm-sessions.1":      ".SH COMMANDS\n.TP\n\\fBldlm\\-sessions\\-get\\fP(1)\n",
+		"ldlm-lock.1":          ".TP\n\\fB\\-w\\fP, \\fB\\-\\-wait\\fP \\fIduration\\fP\nwait at most so long",
+		"ldlm-ls.1":            "{{.waiter_count}}{{\"\\en\"}}{{end}}'\n.fi",
+		"ldlm-bench.1":         ".PP\n.nf\n  pairs     each worker has a lock of its own; nobody waits\n",
 		"ldlm-exit-codes.7":    "\n   76    the lock was lost while it was held",
 		"ldlm-environment.7":   "\\-\\-address",
 	} {
@@ -56,6 +60,9 @@ func TestMan(t *testing.T) {
 			t.Errorf("%s: %v, lacks %q", page, err, want)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, "ldlm-guard.1")); err == nil {
+		t.Error("there is a page of a hidden command")
+	}
 	for _, args := range [][]string{{"man"}, {"man", "a", "--markdown"}, {"man", "a", "b"}} {
 		if got := call(t, Ldlm, nil, args...); got.code != 64 || got.stdout != "" {
 			t.Errorf("%q: got %+v", args, got)
@@ -63,5 +70,24 @@ func TestMan(t *testing.T) {
 	}
 	if got := call(t, Ldlm, nil, "man", "/dev/null/x"); got.code != 1 || !strings.HasPrefix(got.stderr, "ldlm: cannot make the folder of the pages: ") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A page that no formatter stumbles over: outside of what is written for it, no line
+// begins with an order, and no backslash is one.
+func TestManText(t *testing.T) {
+	for text, want := range map[string]string{
+		"a-b":            `a\-b`,
+		`a\n`:            `a\en`,
+		".nf\n'x\na.b'c": "\\&.nf\n\\&'x\na.b'c",
+	} {
+		if got := manText(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	p := &manPage{}
+	p.prose("first\nline\n\n  a  table\n\n#### Linux:\n\n\tcode\n")
+	if got, want := p.text.String(), "first\nline\n.PP\n.nf\n  a  table\n.fi\n.PP\n\\fBLinux:\\fP\n.PP\n.nf\n    code\n.fi\n"; got != want {
+		t.Errorf("prose is\n%s\nwant\n%s", got, want)
 	}
 }
