@@ -108,11 +108,26 @@ func (h *holder) acquire(ctx context.Context) (*ldlm.Lock, error) {
 
 // explain says why the lock was not acquired, and what to do next.
 func (h *holder) explain(ctx context.Context, err error) error {
-	held := (*ldlm.HeldError)(nil)
-	if err == nil || ctx.Err() != nil || !errors.As(err, &held) {
+	held, failed := (*ldlm.HeldError)(nil), (*ldlm.Error)(nil)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return h.advise(ctx, err)
+	case errors.As(err, &held):
+		return &exitError{code: h.conflictCode, err: errors.New(h.contention(ctx, held))}
+	case errors.As(err, &failed) && failed.Field == "ttl_us" && failed.Limit > 0:
+		return &exitError{code: exitUsage, err: errors.New("ldlm: " + ttlText(h.ttl, time.Duration(failed.Limit)*time.Microsecond))}
+	default:
 		return h.advise(ctx, err)
 	}
-	return &exitError{code: h.conflictCode, err: errors.New(h.contention(ctx, held))}
+}
+
+// ttlText says what is wrong with a ttl, of which a limit is all that a server tells.
+func ttlText(ttl, limit time.Duration) string {
+	most := "at least"
+	if ttl > limit {
+		most = "at most"
+	}
+	return fmt.Sprintf("--ttl %s: the server takes %s %s", shortDuration(ttl), shortDuration(limit), most)
 }
 
 // noteWait remembers the place in the queue.
@@ -142,8 +157,16 @@ func (h *holder) tellWait(ctx context.Context) {
 		}
 	}
 	if ctx.Err() == nil {
-		h.remarks.note("%s; %d ahead in the queue", text, ahead)
+		h.remarks.note("%s; %s", text, placeText(ahead))
 	}
+}
+
+// placeText is a place in a queue.
+func placeText(ahead int) string {
+	if ahead == 0 {
+		return "next in the queue"
+	}
+	return number(ahead) + " ahead in the queue"
 }
 
 // contention says who is in the way, in the lines that a person needs to decide

@@ -42,7 +42,7 @@ func TestUnlockForceIsConfirmed(t *testing.T) {
 	term.enter(t, "nightly backup\n")
 	code, screen := term.end(t)
 	second := <-next
-	if want := "\nReleased. Next holder: ops@db-2 pid 41 (token " + tokenOf(second) + "). The former holder may believe in it for "; code != 0 || !strings.Contains(screen, want) {
+	if want := "\nReleased. Next holder: ops@db-2 pid 41 (token " + tokenOf(second) + "). If word of it does not reach the former holder, that may believe in the lock for "; code != 0 || !strings.Contains(screen, want) {
 		t.Errorf("exit code %d, screen\n%s\nwant %q", code, screen, want)
 	}
 	<-l.Done()
@@ -134,7 +134,7 @@ func TestSessionsKillIsConfirmed(t *testing.T) {
 	term := s.onTerminal(t, "sessions", "kill", "1")
 	term.screen.await(t, "Type the number of the session to end it: ")
 	term.enter(t, "1\n")
-	if code, screen := term.end(t); code != 0 || !strings.Contains(screen, "\nldlm: session 1 is ended; its client may believe in its locks for ") {
+	if code, screen := term.end(t); code != 0 || !strings.Contains(screen, "\nldlm: session 1 is ended; if word of it does not reach its client, that may believe in its locks for ") {
 		t.Errorf("exit code %d, screen\n%s", code, screen)
 	}
 	<-l.Done()

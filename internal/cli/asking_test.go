@@ -168,7 +168,7 @@ func TestSessions(t *testing.T) {
 	s.wants(t, 64, "", "no number of a session", "sessions", "kill", "0")
 	s.wants(t, 64, "", "NUMBER is missing", "sessions", "kill")
 	s.wants(t, 64, "", "there is no terminal to ask on; --yes says that you mean it", "sessions", "kill", "1")
-	s.wants(t, 0, "", "ldlm: session 1 is ended; its client may believe in its locks for ", "sessions", "kill", "1", "--yes", "--reason", "test")
+	s.wants(t, 0, "", "ldlm: session 1 is ended; if word of it does not reach its client, that may believe in its locks for ", "sessions", "kill", "1", "--yes", "--reason", "test")
 	<-l.Done()
 	s.wants(t, 0, "SESSION  CLIENT", "", "sessions", "ls")
 	s.wants(t, 0, "Show and end sessions", "", "sessions")

@@ -92,10 +92,10 @@ func TestTerminalTellsForWhomOneWaits(t *testing.T) {
 	holder := run(t, address, nil, "lock", "x", "--reason", "cleaning")
 	holder.stdout.await(t, "token")
 	c, term := onTerminal(t, address, "", "lock", "x", "--", "true")
-	said := term.await(t, "ahead in the queue\r\n")
+	said := term.await(t, "in the queue\r\n")
 	host, _ := os.Hostname()
 	wantLines(t, strings.ReplaceAll(said, "\r", ""),
-		`ldlm: waiting for "x", held by ops@`+host+` pid \d+ \(ldlm lock\) for .*s \(cleaning\); 0 ahead in the queue`)
+		`ldlm: waiting for "x", held by ops@`+host+` pid \d+ \(ldlm lock\) for .*s \(cleaning\); next in the queue`)
 	term.press(t, ctrlC)
 	if code := c.end(t); code != 130 {
 		t.Errorf("code %d, want 130", code)

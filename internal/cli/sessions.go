@@ -303,7 +303,7 @@ func (k *killCommand) run(ctx context.Context, n uint64, asks bool) error {
 			recorded = ", recorded in the audit log"
 		}
 		if forced.MayBelieve > 0 {
-			belief = "; its client may believe in its locks for " + shortDuration(forced.MayBelieve) + " more"
+			belief = "; if word of it does not reach its client, that may believe in its locks for " + shortDuration(forced.MayBelieve) + " more"
 		}
 		k.note("session %d is ended%s%s", n, recorded, belief)
 		return nil

@@ -226,7 +226,7 @@ func (u *unlockCommand) end(ctx context.Context, c *ldlm.Client, h document.Hold
 		recorded = " Recorded in the audit log."
 	}
 	if forced.Ended && forced.MayBelieve > 0 {
-		belief = " The former holder may believe in it for " + shortDuration(forced.MayBelieve) + " more."
+		belief = " If word of it does not reach the former holder, that may believe in the lock for " + shortDuration(forced.MayBelieve) + " more."
 	}
 	u.say("Released. %s%s%s", u.next(ctx, c, h.Token), recorded, belief)
 	return nil

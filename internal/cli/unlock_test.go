@@ -43,7 +43,7 @@ func TestUnlockForceInScripts(t *testing.T) {
 	}
 	got := s.ldlm(t, "unlock", "--force", "--yes", "--token", tokenOf(first), "a b", "--reason", "test")
 	second := <-next
-	want := "Released. Next holder: ops@db-2 pid 41 (token " + tokenOf(second) + "). The former holder may believe in it for "
+	want := "Released. Next holder: ops@db-2 pid 41 (token " + tokenOf(second) + "). If word of it does not reach the former holder, that may believe in the lock for "
 	if got.code != 0 || got.stdout != "" || !strings.HasPrefix(got.stderr, want) {
 		t.Errorf("got %+v, want %s", got, want)
 	}
