@@ -2633,7 +2633,8 @@ func (*CloseSession) Descriptor() ([]byte, []int) {
 	return file_v2_ldlm_proto_rawDescGZIP(), []int{21}
 }
 
-// Answer is the answer to one operation. A queued acquire is answered twice.
+// Answer is the answer to one operation. A queued acquire is answered
+// twice; its place may be told some milliseconds late, or beside the grant.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The operation's slot.

@@ -89,6 +89,7 @@ func newConversation(s *Server, carrier Carrier) *conversation {
 		server: s, carrier: carrier, frame: new(ldlmv2.ClientFrame), batch: &batch{}, turn: newTurn(),
 	}
 	c.takeNotice, c.late.attend, c.leavePlace = c.add, c.attend, func() {}
+	c.places.rouse = c.late.rouse
 	return c
 }
 

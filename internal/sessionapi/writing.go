@@ -13,6 +13,8 @@ type writing struct {
 	// out gathers the next frame, size is about what it takes.
 	out  ldlmv2.ServerFrame
 	size int
+	// places are the answers in it that tell no more than a place in a queue.
+	places placesToTell
 	// broken: nothing more can be sent, or is to be.
 	broken bool
 	// refusals make the answers to operations that the table was only asked to
@@ -42,6 +44,9 @@ func (c *conversation) flush() {
 	if leader, goAway := c.news.take(); leader != nil || goAway != nil {
 		c.out.Leader, c.out.GoAway = leader, goAway
 		c.size++
+	}
+	if c.size == c.places.size && c.places.mayWait() {
+		return
 	}
 	c.sendOut()
 }
@@ -79,6 +84,9 @@ func (c *conversation) addAnswer(n *Notice) {
 	}
 	c.noteLimit(o)
 	fillAnswer(a, o)
+	if o.Code == lock.Queued {
+		c.places.size += sizeOfAnswer
+	}
 	c.size += 8*len(a.Fences) + sizeOfStatus(a.Status)
 }
 
@@ -108,9 +116,12 @@ func (c *conversation) nextAnswer(slot uint32, seq uint64) *ldlmv2.Answer {
 	}
 	c.out.Answers = append(answers, a)
 	a.Slot, a.Seq = slot, seq
-	c.size += 64
+	c.size += sizeOfAnswer
 	return a
 }
+
+// sizeOfAnswer is about what an answer takes in a frame that says little.
+const sizeOfAnswer = 64
 
 // fillAnswer says what came of a command.
 func fillAnswer(a *ldlmv2.Answer, o *lock.Outcome) {
@@ -173,6 +184,7 @@ func (c *conversation) sendOut() {
 	}
 	c.out.Reset()
 	c.out.Answers, c.size = answers[:0], 0
+	c.places.told()
 }
 
 // send sends a frame. If that fails, the connection is over. The caller has the turn.
