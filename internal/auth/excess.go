@@ -26,16 +26,27 @@ type Excess struct {
 // again at once takes little from others; 0 for all who keep the [Tempo].
 func (g *Gate) Exceed(e *Excess) (rest time.Duration) {
 	g.limits.add(e.Field)
-	name := e.Pass.Principal().Name
-	client := "principal " + name
-	if name == "" {
-		client = addressOf(e.Remote())
-	}
+	name, client := e.Pass.Principal().Name, clientOf(e.Pass, e.Remote)
 	if suppressed, ok := g.limitsTold.Admit(client); ok {
 		g.log.Warn("A client has reached a limit, and was refused", withSuppressed(suppressed,
 			"field", e.Field, "limit", e.Limit, "principal", name, "client_addr", e.Remote(), "transport", e.Via)...)
 	}
 	return g.haste.add(client, time.Now())
+}
+
+// Owed returns for how long nothing should be read from a new connection: a client that is to
+// rest does so whatever it comes by.
+func (g *Gate) Owed(p *Pass, remote func() string) (rest time.Duration) {
+	return g.haste.owed(clientOf(p, remote), time.Now())
+}
+
+// clientOf is whom an excess is put down to: the principal, or the address of those who have
+// no name.
+func clientOf(p *Pass, remote func() string) string {
+	if name := p.Principal().Name; name != "" {
+		return "principal " + name
+	}
+	return addressOf(remote())
 }
 
 // Tempo says how often limits may be reached, for each client by itself, before it rests.
@@ -97,10 +108,23 @@ func (h *haste) add(client string, now time.Time) time.Duration {
 	if paid.Before(now) {
 		paid = now
 	}
-	free := time.Duration(h.tempo.Free) * h.tempo.Every
-	ahead := min(paid.Add(h.tempo.Every).Sub(now), free+h.tempo.Longest)
+	ahead := min(paid.Add(h.tempo.Every).Sub(now), h.free()+h.tempo.Longest)
 	h.paid[client] = now.Add(ahead)
-	return max(0, ahead-free)
+	return max(0, ahead-h.free())
+}
+
+// free is how far ahead a client may be without a rest.
+func (h *haste) free() time.Duration { return time.Duration(h.tempo.Free) * h.tempo.Every }
+
+// owed returns how long a client is to rest that was not refused now.
+func (h *haste) owed(client string, now time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	paid, known := h.paid[client]
+	if !known {
+		return 0
+	}
+	return max(0, paid.Sub(now)-h.free())
 }
 
 // makeRoom forgets clients that would not rest, and all if those are too few.

@@ -96,10 +96,20 @@ func TestRestAfterExcesses(t *testing.T) {
 				t.Fatalf("rest of %v after %d too many, want %v", rest, i+1, want)
 			}
 		}
+		owed := func(remote string) time.Duration { return g.Owed(nameless, func() string { return remote }) }
+		if rest := owed("10.0.0.1:3"); rest != 200*time.Millisecond {
+			t.Errorf("a new connection rests for %v", rest)
+		}
+		if rest := owed("10.0.0.2:1"); rest != 0 {
+			t.Errorf("a new connection from another address rests for %v", rest)
+		}
 		if rest := exceed("10.0.0.2:1"); rest != 0 {
 			t.Errorf("rest of %v at another address", rest)
 		}
 		<-time.After(200 * time.Millisecond)
+		if rest := owed("10.0.0.1:3"); rest != 0 {
+			t.Errorf("a new connection rests for %v when all that was too much is over", rest)
+		}
 		if rest := exceed("10.0.0.1:1"); rest != time.Millisecond {
 			t.Errorf("rest of %v when all that was too much is over", rest)
 		}

@@ -151,3 +151,32 @@ func TestWhoIsRefusedAConnectionTooOftenWaits(t *testing.T) {
 		})
 	}
 }
+
+// A connection of a client that is to rest is welcomed, and not read before that is over:
+// what comes with hello neither.
+func TestNewConnectionsAreNoWayAroundRests(t *testing.T) {
+	const rest = time.Second
+	gate := auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Minute, Free: 1, Longest: rest}})
+	inWorldOf(t, lock.Settings{MaxWaiters: 1}, sessionapi.Config{Gate: gate}, func(t *testing.T, w *world) {
+		hasty := w.dial()
+		hasty.open()
+		hasty.gets(ok, acquire(1, 1, "x", 0))
+		hasty.gets(queued, acquire(2, 1, "x", time.Hour))
+		for seq := range uint64(2) {
+			hasty.gets(ldlmv2.Code_CODE_LIMIT, acquire(3, seq+1, "x", time.Hour))
+		}
+		for i, want := range []time.Duration{rest, 0} {
+			began := time.Now()
+			next := w.dial()
+			next.secret = bytes.Repeat([]byte{byte(i)}, 16)
+			next.send(&ldlmv2.ClientFrame{Hello: next.hello(), Ops: []*ldlmv2.Op{acquire(1, 1, "y", 0)}})
+			if next.next().GetWelcome() == nil || time.Since(began) != 0 {
+				t.Errorf("no welcome at once, but after %v", time.Since(began))
+			}
+			next.answer()
+			if took := time.Since(began); took != want {
+				t.Errorf("connection %d is read after %v, want %v", i, took, want)
+			}
+		}
+	})
+}

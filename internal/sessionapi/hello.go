@@ -99,6 +99,7 @@ func (c *conversation) attach(ctx context.Context, h *ldlmv2.Hello) (*ldlmv2.Sta
 	c.note(slog.LevelInfo, "session attached", "resumed", o.Alive != nil, "ttl", c.ttl)
 	c.sendWelcome(h, leader, &o)
 	c.watchPass()
+	c.oweRest(c.server.config.Gate.Owed(c.pass, c.carrier.Remote))
 	return nil, nil
 }
 

@@ -161,7 +161,7 @@ func (c *conversation) noteLimit(o *lock.Outcome) {
 	}
 }
 
-// oweRest has nothing read for a while.
+// oweRest has nothing read for a while, and, where there is no session, nothing answered.
 func (c *conversation) oweRest(rest time.Duration) {
 	if rest > 0 {
 		until := time.Now().Add(rest)

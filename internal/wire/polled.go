@@ -24,10 +24,9 @@ type polled struct {
 	// left some of what was read, or there was some before.
 	ended, unread bool
 	// rest is asked for by the handler; resting runs while the connection rests, and
-	// puts it in line. hungUp: its end was told meanwhile, and it rests no more.
+	// puts it in line.
 	rest    time.Duration
 	resting *time.Timer
-	hungUp  bool
 
 	// Guarded by the connection's turn, as fd is for writing:
 
@@ -82,7 +81,7 @@ func (p *polled) serve(e event) {
 	case wasBehind:
 		p.tell()
 	case p.resting != nil:
-		p.hurry() // for nothing but its end is told meanwhile
+		p.abandon() // for nothing but its end is told meanwhile
 	case !e.readable(), p.waiting:
 	default:
 		p.read()
@@ -134,7 +133,7 @@ func (p *polled) takeTurn() {
 // the handler wants one.
 func (p *polled) goOn(unread bool) {
 	p.unread = unread
-	rests := p.rest > 0 && !p.hungUp
+	rests := p.rest > 0
 	if !unread && !p.waiting && !rests {
 		return
 	}
@@ -150,11 +149,14 @@ func (p *polled) goOn(unread bool) {
 	p.rest = 0
 }
 
-// hurry ends a rest.
-func (p *polled) hurry() {
-	if p.hungUp = true; p.resting.Stop() {
-		p.resting = nil
-		p.poller.line = append(p.poller.line, p)
+// abandon ends a connection that is broken while it rests. What it has sent is forgotten,
+// which happens to broken connections anyhow: else to break it would be a way around rests.
+func (p *polled) abandon() {
+	for {
+		if _, err := descriptor(p.fd).Read(p.poller.buf); err != nil {
+			p.over(err)
+			return
+		}
 	}
 }
 

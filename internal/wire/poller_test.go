@@ -173,6 +173,9 @@ func TestPollerLeavesOneToRest(t *testing.T) {
 	}
 	_ = client.Close()
 	<-h.over
+	if after := heard.Load(); after != before {
+		t.Errorf("what it had sent was read %d times when it was broken", after-before)
+	}
 }
 
 // A poller does not wait for those who rest, and who has rested goes on.
