@@ -14,6 +14,7 @@ const (
 	ForcedRelease  Action = "forced_release"
 	SessionKill    Action = "session_kill"
 	Resize         Action = "resize"
+	SnapshotSave   Action = "snapshot_save" // which has the keys of all locks
 	Unlock         Action = "unlock" // through the socket of ldlm-lock, by key or without
 	Refused        Action = "authentication_refused"
 	Denied         Action = "permission_denied"
@@ -104,6 +105,11 @@ func ClientOf(v *lock.SessionView) Client {
 		c.Host, c.PID, c.User, c.Program, c.Remote, c.Name = i.Host, i.PID, i.User, i.Program, i.Remote, i.Principal
 	}
 	return c
+}
+
+// A Saved is what has left the server with a snapshot, as After has it.
+type Saved struct {
+	Bytes int64 `json:"bytes"`
 }
 
 // A Size is that of a lock, before or after.

@@ -2,11 +2,13 @@ package grpcapi
 
 import (
 	"bufio"
+	"cmp"
 	"log/slog"
 
 	"google.golang.org/grpc"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/sessionapi"
 )
 
@@ -26,6 +28,7 @@ func (v *v2) SaveSnapshot(_ *ldlmv2.SaveSnapshotRequest, stream grpc.ServerStrea
 	if err == nil {
 		err = w.Flush()
 	}
+	v.note(ctx, audit.Entry{Action: audit.SnapshotSave, After: audit.Saved{Bytes: pieces.bytes}}, cmp.Or(pieces.err, err))
 	switch {
 	case pieces.err != nil:
 		return pieces.err

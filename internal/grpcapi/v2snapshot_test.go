@@ -3,9 +3,11 @@ package grpcapi_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -13,6 +15,7 @@ import (
 
 	ldlmv1 "github.com/ldlm-io/ldlm/api/v1"
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
+	"github.com/ldlm-io/ldlm/internal/audit"
 	"github.com/ldlm-io/ldlm/internal/grpcapi"
 	"github.com/ldlm-io/ldlm/internal/journal"
 	"github.com/ldlm-io/ldlm/internal/node"
@@ -65,6 +68,45 @@ func TestSaveSnapshot(t *testing.T) {
 	s, err := n.ServerStatus(t.Context(), &ldlmv2.ServerStatusRequest{})
 	if err != nil || s.GetStorage() != ldlmv2.Storage_STORAGE_DISK || s.GetDataDirectory().GetPath() != "/data" {
 		t.Errorf("status: %v, %v", s, err)
+	}
+}
+
+// Snapshots have the keys of all locks, so it is written down who has had one.
+func TestSavedSnapshotsAreAudited(t *testing.T) {
+	var written bytes.Buffer
+	log, err := audit.Open(audit.ToStderr, &written, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kept{snapshot: []byte("snapshot")}
+	n := open(t, func(_ *node.Config, c *grpcapi.Config) { c.Directory, c.Audit = k, log }).native()
+	if _, err := n.save(); err != nil {
+		t.Error(err)
+	}
+	k.breaks = errors.New("of the inside")
+	if _, err := n.save(); err == nil {
+		t.Error("half a snapshot is taken for a whole one")
+	}
+	if err := log.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	type line struct {
+		Action, Error string
+		Actor         struct{ Via, Remote string }
+		After         struct{ Bytes int }
+	}
+	lines := make([]line, 2)
+	d := json.NewDecoder(&written)
+	for i := range lines {
+		if err := d.Decode(&lines[i]); err != nil {
+			t.Fatal(err)
+		}
+		if l := lines[i]; l.Action != "snapshot_save" || l.Actor.Via != "grpc" || l.Actor.Remote == "" {
+			t.Errorf("got %+v", l)
+		}
+	}
+	if lines[0].Error != "" || lines[0].After.Bytes != len(k.snapshot) || lines[1].Error != "of the inside" || d.More() {
+		t.Errorf("got %+v", lines)
 	}
 }
 
