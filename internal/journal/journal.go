@@ -88,7 +88,7 @@ type Machine interface {
 type Journal interface {
 	// Propose puts a batch into the order and returns once this process has
 	// applied it, and it is as durable as the engine makes it. The end of ctx
-	// makes the outcome unknown unless the batch was not ordered yet.
+	// makes the outcome unknown unless the batch was not ordered yet. See also [Lend].
 	Propose(ctx context.Context, b Batch) error
 	// Lead waits until this process leads and has applied the backlog. The
 	// returned context ends, with a cause, when the lead is lost.
@@ -99,3 +99,15 @@ type Journal interface {
 	// Close refuses new proposals, waits for those under way, and ends the lead.
 	Close() error
 }
+
+// lent is the key of contexts that Lend has made.
+type lent struct{}
+
+// Lend returns a context with which [Journal.Propose] may use the goroutine of its caller to
+// carry the batch to the disk, which saves changes of goroutines. It may return much later
+// than the context ends then, or never, if the disk hangs. So nobody must wait for such a
+// goroutine once the journal has failed.
+func Lend(ctx context.Context) context.Context { return context.WithValue(ctx, lent{}, true) }
+
+// Lent reports whether a context comes from Lend.
+func Lent(ctx context.Context) bool { return ctx.Value(lent{}) != nil }

@@ -10,7 +10,9 @@ func TestCompany(t *testing.T) {
 	q.company.kept = true
 	add := func() bool {
 		t.Helper()
-		mine, err := q.add(newProposal(line("x")))
+		p := newProposal(line("x"))
+		p.lent = true
+		mine, err := q.add(p)
 		if err != nil {
 			t.Fatal(err)
 		}

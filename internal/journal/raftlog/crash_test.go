@@ -185,7 +185,7 @@ func TestStalls(t *testing.T) {
 				}
 				return nil
 			}
-			n, err := write(j, texts(40)[12:])
+			n, err := writeIn(t.Context(), j, texts(40)[12:])
 			if !errors.Is(err, journal.ErrFatal) {
 				t.Errorf("operation %d hangs: %v after %d lines, want a fatal error", at, err, n)
 			}

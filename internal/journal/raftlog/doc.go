@@ -13,8 +13,8 @@
 // Batches that arrive while an entry is being written form the next one, so that
 // an fsync serves as many callers as there are. Whoever has the pen, the writer or a
 // caller that is alone, closes the entry, then stamps it, then appends it, and never
-// stamps what it does not append. Where only this member has a vote, what is written is
-// committed, and is applied before raft comes to it. A leader that has others writes while
+// stamps what it does not append. Where there is no other member, what is written is committed:
+// whoever has the pen writes it and applies it, and raft is given it later (type ahead). A leader that has others writes while
 // they do (type tail), and counts what they confirm when it has written.
 //
 // # Who leads

@@ -107,18 +107,26 @@ func TestEntryThatIsNotApplied(t *testing.T) {
 // wait, or an entry is on its way.
 func TestWhoWrites(t *testing.T) {
 	q := newQueue(1<<20, 1)
-	propose := func() bool {
-		mine, err := q.add(&proposal{data: []byte{1}, done: make(chan error, 1)})
+	proposeAs := func(lent bool) bool {
+		mine, err := q.add(&proposal{data: []byte{1}, done: make(chan error, 1), lent: lent})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return mine
 	}
+	propose := func() bool { return proposeAs(true) }
 	if propose() {
 		t.Error("nothing is known of the entries before, and the first writes itself")
 	}
 	if !q.await() || len(q.take()) != 1 {
 		t.Fatal("the writer does not get the first")
+	}
+	q.putDown()
+	if proposeAs(false) {
+		t.Error("one writes who must not wait for the disk")
+	}
+	if !q.await() || len(q.take()) != 1 {
+		t.Fatal("the writer does not get what nobody else writes")
 	}
 	q.putDown()
 	if !propose() {
@@ -181,31 +189,6 @@ func TestDeadlineOfOperations(t *testing.T) {
 	})
 }
 
-// An entry that was stamped in another term than it was written in is not applied early:
-// whether all before it is, is for raft to say.
-func TestNotEarlyInAnotherTerm(t *testing.T) {
-	j := mustBegin(t, small(fastDir(t)), &tape{})
-	defer mustClose(t, j)
-	for later, want := range map[uint64]uint64{0: 7, 1: 0} {
-		p := newProposal(line("x"))
-		if err := p.encode(); err != nil {
-			t.Fatal(err)
-		}
-		e := &inFlight{
-			proposals: []*proposal{p}, data: encodeEntry([]*proposal{p}), lead: &lead{term: 2, sole: true},
-			future: lost{}, done: make(chan struct{}),
-		}
-		stampEntry(e.data, 2, 0)
-		j.queue.fly(e)
-		f := &fsm{journal: j, machine: &tape{}}
-		f.written([]*raft.Log{{Index: 7, Term: 2 + later, Type: raft.LogCommand, Data: e.data}})
-		if f.early != want {
-			t.Errorf("stamped in term 2 and written in term %d: entry %d was applied early, want %d", 2+later, f.early, want)
-		}
-		j.queue.settle(e, nil)
-	}
-}
-
 // brokenLog is a log whose errors do not come through the gate.
 type brokenLog struct{ walStore }
 
@@ -215,9 +198,12 @@ func (brokenLog) StoreLogs([]*raft.Log) error { return io.ErrClosedPipe }
 func TestLogFails(t *testing.T) {
 	j := mustBegin(t, small(fastDir(t)), &tape{})
 	d := newDisk(j.log, time.Hour, nil)
-	s := &store{wal: brokenLog{j.store.wal}, disk: d, written: func([]*raft.Log) { t.Error("it counts as written") }}
+	s := &store{wal: brokenLog{j.store.wal}, disk: d}
 	if err := s.StoreLog(&raft.Log{Index: 9}); !errors.Is(err, journal.ErrFatal) || d.check() == nil {
 		t.Errorf("got %v, the disk has %v", err, d.check())
+	}
+	if l, err := s.writeNext(1, []byte("x")); !errors.Is(err, journal.ErrFatal) || l != nil || s.unseen.last != 0 {
+		t.Errorf("ahead of raft: %v, %v, and the log ends with entry %d", l, err, s.unseen.last)
 	}
 	mustClose(t, j)
 }

@@ -14,10 +14,9 @@ import (
 	"github.com/ldlm-io/ldlm/internal/journal"
 )
 
-// fsm is the machine as raft sees it. Raft calls its methods one at a time. Where the
-// only member that has a vote leads, an entry is committed when it is written, and is
-// applied there and then: one change of goroutines less for who waits. When raft
-// comes with it later, it is passed over.
+// fsm is the machine as raft sees it. Raft calls its methods one at a time. What the only
+// member there is writes ahead of raft (type ahead) is applied when it is written, and passed
+// over when raft comes with it later.
 type fsm struct {
 	journal *Journal
 	machine journal.Machine
@@ -69,21 +68,18 @@ func (f *fsm) Apply(l *raft.Log) any {
 	return nil
 }
 
-// written is told what the leader has written. What is committed by that is applied:
-// an entry of a lead of the only member with a vote. Everything before it is applied,
-// since it was stamped when that was so, and one is on its way at a time.
-func (f *fsm) written(logs []*raft.Log) {
+// written applies an entry that is committed since it is written: one of the only member
+// there is. Everything before it is applied, since one is on its way at a time. It reports
+// false if the entry is to be applied when raft comes with it.
+func (f *fsm) written(l *raft.Log, own *inFlight) bool {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	for _, l := range logs {
-		if l.Type != raft.LogCommand || f.level != nil {
-			continue
-		}
-		if own := f.own(l); own != nil && own.lead.sole && own.lead.term == l.Term {
-			f.early = l.Index
-			f.apply(l, own)
-		}
+	if f.level != nil {
+		return false
 	}
+	f.early = l.Index
+	f.apply(l, own)
+	return true
 }
 
 // own returns the entry as it was proposed here, nil if it comes from elsewhere.

@@ -28,6 +28,7 @@ type Journal struct {
 	raft      *raft.Raft
 	fsm       *fsm
 	queue     *queue
+	ahead     *ahead
 	sent      *sent
 	here      rounds      // of making sure that this member leads
 	there     rounds      // of asking the one that does
@@ -71,7 +72,7 @@ type Journal struct {
 // lead is one lead.
 type lead struct {
 	term uint64
-	sole bool // nobody else votes, or can before it ends
+	sole bool // there is no other member, and can be none before it ends
 	ctx  context.Context
 	end  context.CancelCauseFunc
 }
@@ -115,13 +116,13 @@ func (j *Journal) Propose(ctx context.Context, b journal.Batch) error {
 
 // proposeHere puts a batch into the order if this member leads.
 func (j *Journal) proposeHere(ctx context.Context, p *proposal) error {
-	p.patient = j.machine.WouldWait(p.batch)
+	p.patient, p.lent = j.machine.WouldWait(p.batch), !j.alone || journal.Lent(ctx)
 	mine, err := j.queue.add(p)
 	if err != nil {
 		return err
 	}
 	if mine {
-		j.writeOne()
+		j.writeOne() //nolint:contextcheck // what is being written does not end with ctx
 	}
 	select {
 	case err := <-p.done:

@@ -73,8 +73,10 @@ func (j *Journal) makeSpare() bool {
 // takeSnapshot takes a snapshot, if there is anything new.
 func (j *Journal) takeSnapshot() error {
 	defer j.fsm.endSnapshot()
+	level := j.fsm.beginSnapshot()
+	j.giveOwed()
 	select {
-	case <-j.fsm.beginSnapshot():
+	case <-level:
 	case <-j.disk.failed:
 		return j.disk.check()
 	}

@@ -91,7 +91,7 @@ func (j *Journal) take(term uint64) {
 
 // begin begins a lead in the established term. It is called with both mutexes held.
 func (j *Journal) begin() {
-	l := &lead{term: j.term, sole: j.alone && j.votesAlone()}
+	l := &lead{term: j.term, sole: j.alone && j.votesAlone() && len(j.Members()) == 1}
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 	j.machine.StartClock()
 	j.lead = l

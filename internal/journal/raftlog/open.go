@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -33,7 +32,7 @@ func Open(c Config, m journal.Machine) (*Journal, error) {
 		cfg: c, log: c.Logger, machine: m, dir: dir, disk: newDisk(c.Logger, c.WriteDeadline, c.fault),
 		notify: make(chan bool, 16), doubt: make(chan struct{}, 1), written: make(chan struct{}),
 		snapshotNow: make(chan chan error), changed: make(chan struct{}), queue: newQueue(c.MaxEntryBytes, c.MaxInFlight),
-		sent: newSent(), leaderless: time.Now(),
+		ahead: newAhead(), sent: newSent(), leaderless: time.Now(),
 	}
 	j.roll = &Roll{journal: j, entries: map[string]uint64{}}
 	j.fsm = &fsm{journal: j, machine: m, more: make(chan struct{}, 1)}
@@ -173,13 +172,7 @@ func (j *Journal) start() (err error) {
 	if j.alone {
 		rc.HeartbeatTimeout, rc.ElectionTimeout = 2*want, 2*want
 	}
-	if j.alone {
-		j.store.written = func(logs []*raft.Log) {
-			j.fsm.written(logs)
-			// Those who were told go first: what raft has still to do keeps nobody waiting.
-			runtime.Gosched()
-		}
-	} else {
+	if !j.alone {
 		j.store.shared = j.leadsOthers
 		j.queue.company.kept = true
 	}

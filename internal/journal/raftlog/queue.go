@@ -21,7 +21,9 @@ type proposal struct {
 	done  chan error // room for one
 	// patient: the machine would only have it wait.
 	patient bool
-	taken   bool // into an entry; guarded by the queue
+	// lent: whoever proposes it may write it, although that may wait for the disk.
+	lent  bool
+	taken bool // into an entry; guarded by the queue
 }
 
 func newProposal(b journal.Batch) *proposal {
@@ -132,7 +134,7 @@ func (q *queue) add(p *proposal) (mine bool, err error) {
 	q.urgent = true
 	switch {
 	case !q.ready(): // who makes it so wakes the writer
-	case q.sole && !q.company.awaited(q.present()):
+	case q.sole && p.lent && !q.company.awaited(q.present()):
 		q.pen = true
 		return true, nil
 	default:
@@ -362,33 +364,46 @@ func (j *Journal) append(proposals []*proposal) {
 	if len(proposals) == 0 {
 		return
 	}
-	data := encodeEntry(proposals)
-	e := &inFlight{proposals: proposals, data: data, done: make(chan struct{})}
-	j.clockMu.Lock()
-	defer j.clockMu.Unlock()
-	var err error
-	if e.lead, err = j.leads(); err != nil {
+	e := &inFlight{proposals: proposals, data: encodeEntry(proposals), done: make(chan struct{})}
+	switch err := j.stamp(e); {
+	case err != nil:
 		for _, p := range proposals {
 			p.done <- err
 		}
-		return
+	case e.lead.sole:
+		j.writeAhead(e) // which may hang in the disk, and nothing else must then
 	}
-	e.elapsed = j.machine.Stamp()
-	stampEntry(data, e.lead.term, e.elapsed)
-	j.queue.fly(e)
-	// A time-out that is longer than the main loop of raft may hang in the disk.
-	j.queue.appended(e, j.raft.ApplyLog(raft.Log{Data: data}, 2*j.cfg.WriteDeadline))
 }
 
-// runFollower asks what became of entries that were not applied for long, in their
-// order. Those that succeed are settled when they are applied.
+// stamp stamps an entry, and gives it to raft if there are others.
+func (j *Journal) stamp(e *inFlight) (err error) {
+	j.clockMu.Lock()
+	defer j.clockMu.Unlock()
+	if e.lead, err = j.leads(); err != nil {
+		return err
+	}
+	e.elapsed = j.machine.Stamp()
+	stampEntry(e.data, e.lead.term, e.elapsed)
+	j.queue.fly(e)
+	if !e.lead.sole {
+		j.apply(e)
+	}
+	return nil
+}
+
+// runFollower gives raft what it is owed, and asks what became of entries that were not applied
+// for long, in their order. Those that succeed are settled when they are applied.
 func (j *Journal) runFollower() {
 	defer j.queue.follow.Stop()
+	defer j.ahead.due.Stop()
 	for {
 		select {
+		case <-j.ahead.due.C:
+			j.giveOwed()
 		case <-j.queue.follow.C:
 			j.follow(longFlight)
 		case <-j.written:
+			j.giveOwed()
 			j.follow(0)
 			return
 		}

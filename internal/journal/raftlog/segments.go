@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -185,8 +184,8 @@ type store struct {
 	tail tail
 	// shared, if set, says that nothing is committed without another member.
 	shared func() bool
-	// written, if set, is called with what is on the disk now.
-	written func([]*raft.Log)
+	// unseen is not used then.
+	unseen unseen
 }
 
 // walStore is what store needs of raft-wal.

@@ -122,6 +122,10 @@ func (s *store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l})
 // it returns before the entries are on the disk (type tail). Not so for a change of the
 // members: it counts when it is stored, and this one may be the only one afterwards.
 func (s *store) StoreLogs(logs []*raft.Log) error {
+	logs, err := s.unseen.pass(logs)
+	if err != nil || len(logs) == 0 {
+		return s.fatal(err)
+	}
 	if s.shared != nil && s.shared() && !slices.ContainsFunc(logs, changesMembers) {
 		if err := s.append(logs); err != nil || s.shared() {
 			return err
@@ -136,9 +140,7 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	if err := s.write(logs); err != nil {
 		return err
 	}
-	if s.written != nil {
-		s.written(logs)
-	}
+	s.unseen.wrote(logs, false)
 	return nil
 }
 

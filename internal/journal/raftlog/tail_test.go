@@ -235,6 +235,7 @@ func openTail(t *testing.T) (*Journal, *platter) {
 	if _, err := write(j, []string{"one", "two"}); err != nil {
 		t.Fatal(err)
 	}
+	catchUp(j)
 	j.store.shared = func() bool { return true }
 	return j, disk
 }

@@ -173,11 +173,15 @@ func mustClose(t testing.TB, j *Journal) {
 	}
 }
 
-// write proposes lines one after the other until one fails. It returns how many
-// were acknowledged.
+// write proposes lines one after the other until one fails, and writes them itself where it
+// may. It returns how many were acknowledged.
 func write(j *Journal, lines []string) (int, error) {
+	return writeIn(journal.Lend(context.Background()), j, lines)
+}
+
+func writeIn(ctx context.Context, j *Journal, lines []string) (int, error) {
 	for i, l := range lines {
-		if err := j.Propose(context.Background(), line(l)); err != nil {
+		if err := j.Propose(ctx, line(l)); err != nil {
 			return i, err
 		}
 	}

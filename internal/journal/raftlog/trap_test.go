@@ -81,6 +81,7 @@ func TestStaleEntry(t *testing.T) {
 	// As if the term had changed between the stamp and the append.
 	j.mu.Lock()
 	j.lead.term--
+	j.lead.sole = false // which would write ahead of raft
 	j.mu.Unlock()
 	if err := j.Propose(t.Context(), line("late")); err != nil {
 		t.Fatal(err)
