@@ -15,7 +15,7 @@ const (
 	SessionKill    Action = "session_kill"
 	Resize         Action = "resize"
 	SnapshotSave   Action = "snapshot_save" // which has the keys of all locks
-	Unlock         Action = "unlock" // through the socket of ldlm-lock, by key or without
+	Unlock         Action = "unlock"        // through the socket of ldlm-lock, by key or without
 	Refused        Action = "authentication_refused"
 	Denied         Action = "permission_denied"
 	ConfigReload   Action = "config_reload"

@@ -91,9 +91,13 @@ func TestSavedSnapshotsAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	type line struct {
-		Action, Error string
-		Actor         struct{ Via, Remote string }
-		After         struct{ Bytes int }
+		Action string `json:"action"`
+		Error  string `json:"error"`
+		Actor  struct {
+			Via    string `json:"via"`
+			Remote string `json:"remote"`
+		} `json:"actor"`
+		After audit.Saved `json:"after"`
 	}
 	lines := make([]line, 2)
 	d := json.NewDecoder(&written)
@@ -105,7 +109,7 @@ func TestSavedSnapshotsAreAudited(t *testing.T) {
 			t.Errorf("got %+v", l)
 		}
 	}
-	if lines[0].Error != "" || lines[0].After.Bytes != len(k.snapshot) || lines[1].Error != "of the inside" || d.More() {
+	if lines[0].Error != "" || lines[0].After.Bytes != int64(len(k.snapshot)) || lines[1].Error != "of the inside" || d.More() {
 		t.Errorf("got %+v", lines)
 	}
 }
