@@ -172,6 +172,7 @@ func Start(c Config) (*Server, error) {
 	sessions := sessionapi.New(sessionapi.Config{
 		Logger: c.Logger, Node: belowSessions{n}, Gate: c.Gate, Version: c.Version,
 		Immediate: kept == nil, // the journal in memory waits for nothing
+		Failed:    n.Done(),
 		Pollers:   max(1, runtime.GOMAXPROCS(0)/2), Spin: runtime.GOMAXPROCS(0) > 1,
 	})
 	s := &Server{

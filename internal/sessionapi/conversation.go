@@ -28,9 +28,10 @@ import (
 // One goroutine belongs to it as long as it lasts, the one that called Serve. It
 // reads, submits what has come and writes the answers by itself, so that a
 // request costs no change of goroutines. What comes of itself is written by a
-// second one that lives while there is something to write; and if the node has
-// to wait for disk or network, a third one submits, while there is something to
-// submit. Whoever writes has the turn, and a client that does not take what is
+// second one that lives while there is something to write. If the node may have
+// to wait for disk or network, a third one does what the first does elsewhere, and
+// the first waits; if the third is held by the node for long, a fourth goes on
+// reading; see [relay]. Whoever writes has the turn, and a client that does not take what is
 // written stops whoever reads from it: what gathers for it is bounded. A timer
 // watches for clients that fall silent.
 //
@@ -63,6 +64,8 @@ type conversation struct {
 
 	// over: the last words are said or never will be; what still comes is ignored.
 	over atomic.Bool
+	// reason is why this side cuts the connection, if it does.
+	reason atomic.Pointer[ldlmv2.Status]
 	// unreadUntil is until when nothing is to be read; nil if all is.
 	unreadUntil atomic.Pointer[time.Time]
 	life        life
@@ -70,6 +73,7 @@ type conversation struct {
 	late        late
 
 	submitting submissions
+	relay      *relay // nil where the node waits for nothing
 	workers    sync.WaitGroup
 
 	turn turn // had while writing
@@ -134,7 +138,7 @@ func (c *conversation) hold(ctx context.Context) error {
 	c.link.Notify(c.late.rouse)
 	c.late.start()
 	c.life.watch(c.look)
-	err := c.listen(ctx)
+	err := c.readAll(ctx)
 	c.report()
 	cancel()
 	if !c.over.Load() {
@@ -142,11 +146,45 @@ func (c *conversation) hold(ctx context.Context) error {
 	}
 	c.outlast()
 	c.carrier.Close()
-	c.workers.Wait()
+	c.awaitWorkers()
 	c.late.wait()
 	c.life.wait()
 	c.note(slog.LevelInfo, "connection ended", "reason", err)
 	return err
+}
+
+// readAll reads until the connection ends, or has to, and returns why. Where the node may
+// have to wait, others read, who may be held there for ever.
+func (c *conversation) readAll(ctx context.Context) error {
+	if c.server.config.Immediate {
+		return c.listen(ctx)
+	}
+	ctx = journal.Lend(ctx)
+	read := func() {
+		if err := c.listen(ctx); !errors.Is(err, errRelieved) {
+			c.relay.finish(err)
+		}
+	}
+	c.relay = newRelay(func() { c.workers.Go(read) })
+	c.relay.start()
+	<-c.relay.ended
+	return c.relay.err
+}
+
+// awaitWorkers waits for the other goroutines, unless the node has failed.
+func (c *conversation) awaitWorkers() {
+	if c.relay == nil {
+		return
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.workers.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-c.server.config.Failed:
+	}
 }
 
 // report reports the end of the connection, before anything is waited for.
@@ -174,7 +212,9 @@ func (c *conversation) listen(ctx context.Context) error {
 			return err
 		}
 		if !c.carrier.Buffered() || c.full() {
-			c.carryOut(ctx)
+			if !c.carryOutHere(ctx) {
+				return errRelieved
+			}
 			auth.Rest(ctx, c.takeRest())
 		}
 		err := c.carrier.Receive(c.frame)
@@ -217,18 +257,27 @@ func (c *conversation) take(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	c.detach(false)
-	c.end(s)
+	c.cut(s, false)
 	return errorOf(s)
+}
+
+// cut ends the connection from this side, for a reason that is said: also by attend, which
+// may learn of the end of the link before it is said here.
+func (c *conversation) cut(s *ldlmv2.Status, byClient bool) {
+	c.reason.Store(s)
+	c.detach(byClient)
+	c.end(s)
 }
 
 // failed reports that reading has failed, to the node and, if it was the client's
 // mistake, to the client.
 func (c *conversation) failed(err error) {
-	c.detach(c.carrier.PeerEnded() && !c.news.toldToGo())
+	byClient := c.carrier.PeerEnded() && !c.news.toldToGo()
 	if s := statusOfReceive(err); s != nil {
-		c.end(s)
+		c.cut(s, byClient)
+		return
 	}
+	c.detach(byClient)
 }
 
 var errEnded = errors.New("the conversation was ended from this side")
@@ -283,20 +332,36 @@ func (c *conversation) askAll(ctx context.Context, ops []*ldlmv2.Op) bool {
 
 // carryOut has done what was read, and answers what can be answered now.
 func (c *conversation) carryOut(ctx context.Context) {
+	if c.begin(ctx) {
+		c.workers.Go(func() { c.submitAll(ctx) })
+	}
+}
+
+// carryOutHere is carryOut by the goroutine that reads, and nothing of the frame at hand is
+// left. It reports false if another one reads by now.
+func (c *conversation) carryOutHere(ctx context.Context) bool {
+	if !c.begin(ctx) {
+		return true
+	}
+	turn := c.relay.begin()
+	c.submitAll(ctx)
+	return c.relay.end(turn)
+}
+
+// begin has done what waits for nothing. It reports true if the caller is to see to it that
+// the rest is submitted.
+func (c *conversation) begin(ctx context.Context) bool {
 	b := c.batch
-	switch {
-	case len(b.commands) == 0, c.server.config.Immediate:
+	if len(b.commands) == 0 || c.relay == nil {
 		c.submitBatch(ctx)
 		c.flush()
-	default:
-		c.batch = c.submitting.enqueue(b)
-		if c.submitting.start() {
-			c.workers.Go(func() { c.submitAll(ctx) })
-		}
-		if c.life.unanswered() {
-			c.flush()
-		}
+		return false
 	}
+	c.batch = c.submitting.enqueue(b)
+	if c.life.unanswered() {
+		c.flush()
+	}
+	return c.submitting.start()
 }
 
 // submitBatch has done what was read, where that waits for nothing.
@@ -321,6 +386,9 @@ func (c *conversation) attend() {
 
 // statusOfEnd says why the link has ended.
 func (c *conversation) statusOfEnd() *ldlmv2.Status {
+	if s := c.reason.Load(); s != nil {
+		return s
+	}
 	code, why := c.link.Why()
 	switch {
 	case code == lock.SessionLost && why == lock.SessionClosed && c.life.closing():
@@ -343,8 +411,7 @@ func (c *conversation) look() {
 		return
 	}
 	c.note(slog.LevelInfo, "giving up a silent client", "silent", c.life.silent())
-	c.detach(false)
-	c.end(NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "no keep-alive came for half of the session's ttl; resume the session"))
+	c.cut(NewStatus(ldlmv2.Code_CODE_UNAVAILABLE, "no keep-alive came for half of the session's ttl; resume the session"), false)
 }
 
 // errorOf makes an error of a status, for logs.

@@ -283,6 +283,35 @@ func TestAFarewellThatTheNodeCannotTake(t *testing.T) {
 	})
 }
 
+// A node that has failed may hold whoever submits for ever. Neither the connection nor the
+// server waits for it, and the client is told.
+func TestNobodyWaitsForWhatANodeHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held, failed := make(chan struct{}), make(chan struct{})
+		n := &fakeNode{ttl: 60 * lock.Second, links: make(chan *fakeLink, 1), submit: func(*fakeLink, []lock.Command) error {
+			<-held
+			return errBroken
+		}}
+		s := sessionapi.New(sessionapi.Config{Node: n, Failed: failed})
+		c := dial(t, s)
+		c.open()
+		l := <-n.links
+		c.ask(acquire(0, 1, "x", 0))
+		<-time.After(time.Second)
+		c.send(&ldlmv2.ClientFrame{KeepAlive: &ldlmv2.KeepAlive{Number: 1}})
+		if k := c.next().GetKeepAlive(); k.GetNumber() != 1 {
+			t.Errorf("the keep-alive is answered by %v", k)
+		}
+		close(failed)
+		l.Detach(0, false) // which ends the link
+		if code := c.end().GetCode(); code != ldlmv2.Code_CODE_UNAVAILABLE {
+			t.Errorf("sent away with %v", code)
+		}
+		s.Close()
+		close(held)
+	})
+}
+
 func TestASlowSubmitIsGivenUp(t *testing.T) {
 	n := &fakeNode{}
 	synctest.Test(t, func(t *testing.T) {

@@ -108,8 +108,7 @@ func statusRevoked() *ldlmv2.Status {
 func (c *conversation) watchPass() {
 	c.leavePass = c.pass.OnRevoke(func() {
 		c.note(slog.LevelWarn, "The client's token or certificate is good no more; its connection is closed")
-		c.detach(false)
-		c.end(statusRevoked())
+		c.cut(statusRevoked(), false)
 	})
 }
 

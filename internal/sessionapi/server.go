@@ -29,10 +29,13 @@ type Config struct {
 	// Leader is who leads at the start; SetLeader changes it. Default: this
 	// server, known under no address.
 	Leader *ldlmv2.Leader
-	// Immediate says that Submit waits for neither disk nor network: then the
-	// goroutine that reads a connection submits by itself. Otherwise it goes on
-	// reading meanwhile, so that keep-alives are answered.
+	// Immediate says that Submit waits for neither disk nor network. Otherwise another
+	// goroutine goes on reading a connection if Submit takes long, so that keep-alives
+	// are answered.
 	Immediate bool
+	// Failed is closed when the node has failed. Whoever it holds then may never come back,
+	// and is not waited for. Default: it never does.
+	Failed <-chan struct{}
 	// Pollers is how many goroutines serve the plain connections, many each. It needs
 	// Immediate, for whoever submits there must not wait; without it, where the system has no way
 	// to wait for many connections at once, and for encrypted ones, each connection
