@@ -36,6 +36,7 @@ func newElect(p *Process) *cobra.Command {
 	}
 	h := addHolding(p, c)
 	f, o := c.Flags(), &h.holdingOptions
+	o.takesOne = true
 	f.StringVar(&o.value, "value", "", "`TEXT` that others find at the leader, such as an address")
 	f.BoolVar(&o.again, "again", false, "stand as a candidate again after the lead was lost")
 	f.BoolVar(&o.observe, "observe", false, "say who leads, and whenever that changes")
@@ -56,14 +57,17 @@ func (h *holder) observeLeaders(ctx context.Context, client *ldlm.Client) error 
 		<-watched
 	}()
 	var before ldlm.Holder
+	var seen time.Time // when before was seen, and had the age that it says
 	for leader, err := range client.Election(h.names[0]).Observe(ctx) {
 		if err != nil {
 			return err
 		}
-		if err := h.printLeader(leader, before, ends.why(ctx, before.Token)); err != nil {
+		now := time.Now()
+		before.Age += now.Sub(seen)
+		if err := h.printLeader(now, leader, before, ends.why(ctx, before.Token)); err != nil {
 			return err
 		}
-		before = leader
+		before, seen = leader, now
 	}
 	return ctx.Err()
 }
@@ -79,9 +83,8 @@ type leaderChange struct {
 	Ended  string           `json:"ended,omitempty"`
 }
 
-// printLeader prints a line: who leads now, and what became of who did before.
-func (h *holder) printLeader(leader, before ldlm.Holder, why ldlm.EndReason) error {
-	now := time.Now()
+// printLeader prints a line: who leads as of now, and what became of who did before.
+func (h *holder) printLeader(now time.Time, leader, before ldlm.Holder, why ldlm.EndReason) error {
 	if h.output == "json" {
 		change := leaderChange{Time: document.Time(now), Type: "leader", Election: h.names[0]}
 		if leader.Token != 0 {

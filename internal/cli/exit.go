@@ -127,6 +127,7 @@ func withoutPackage(err error) string {
 	if before, after, ok := strings.Cut(text, `connection error: desc = "transport: Error while dialing: `); ok {
 		text = before + strings.TrimSuffix(after, `"`)
 	}
+	text = strings.Replace(text, ldlm.ErrUnknownOutcome.Error()+": "+context.DeadlineExceeded.Error(), ldlm.ErrUnknownOutcome.Error()+": no answer", 1)
 	for _, ended := range []error{context.DeadlineExceeded, context.Canceled} {
 		text = strings.Replace(text, ended.Error()+": no answer", "no answer", 1)
 	}

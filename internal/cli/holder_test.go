@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,4 +67,36 @@ func TestReleaseIsInterrupted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is said of a leader that leads no more is as of now, not as of when it began.
+func TestObservedLeaderHasItsAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := ldlmtest.NewServer(t)
+		said := newOutput()
+		h := &holder{p: &Process{Stdout: said}, holdingOptions: holdingOptions{names: []string{"boss"}, output: "json"}}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- h.observeLeaders(ctx, server.Client(t)) }()
+		said.await(t, "\n")
+		lock, err := server.Client(t).Lock(ctx, "boss")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said.awaitCount(t, "\n", 2)
+		<-time.After(3 * time.Second)
+		if err := lock.Release(ctx); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(said.awaitCount(t, "\n", 3), "\n")
+		var change leaderChange
+		if err := json.Unmarshal([]byte(lines[2]), &change); err != nil {
+			t.Fatal(err)
+		}
+		if b := change.Before; b == nil || b.Held != "3s" || time.Time(change.Time).Sub(time.Time(*b.Since)) != 3*time.Second || change.Ended != "released" {
+			t.Errorf("the change is %s", lines[2])
+		}
+		cancel()
+		<-over
+	})
 }

@@ -57,9 +57,10 @@ type holdingOptions struct {
 	all               bool
 
 	// Of elect alone:
-	value   string
-	again   bool
-	observe bool
+	takesOne bool // and there is no --all
+	value    string
+	again    bool
+	observe  bool
 }
 
 // add gives a command the flags that both commands have.
@@ -122,6 +123,8 @@ func (o *holdingOptions) check(dashed bool) error {
 	switch {
 	case len(o.names) == 0:
 		return errors.New("which lock? Give its NAME")
+	case len(o.names) > 1 && !o.all && o.takesOne:
+		return fmt.Errorf("one NAME, not %d: a command to run comes after --", len(o.names))
 	case len(o.names) > 1 && !o.all:
 		return fmt.Errorf("one NAME, not %d: a command to run comes after --, and several locks at once need --all", len(o.names))
 	case o.twice() != "":

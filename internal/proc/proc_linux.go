@@ -25,7 +25,11 @@ func Time(pid int) (time.Duration, error) {
 	// clock_getcpuclockid(3).
 	const scheduled = 2
 	var t unix.Timespec
-	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &t); err != nil {
+	err := unix.ClockGettime(int32(^pid)<<3|scheduled, &t)
+	if errors.Is(err, unix.EINVAL) {
+		return 0, fmt.Errorf("there is no process %d", pid)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
 	}
 	return time.Duration(t.Nano()), nil

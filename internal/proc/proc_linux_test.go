@@ -36,6 +36,13 @@ func TestTimeIsThatOfTheProcess(t *testing.T) {
 	}
 }
 
+func TestTimeOfNobody(t *testing.T) {
+	const none = 1<<22 + 1 // more than any process has for a number
+	if _, err := Time(none); err == nil || err.Error() != "there is no process 4194305" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPSSGrows(t *testing.T) {
 	before, err := PSS(os.Getpid())
 	if err != nil {
