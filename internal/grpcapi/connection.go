@@ -42,6 +42,10 @@ type connection struct {
 
 	closing  sync.Once
 	closeErr error
+	// over is closed with the connection.
+	over chan struct{}
+	// resting counts the calls whose refusals are kept back.
+	resting atomic.Int64
 
 	// strangers has the connection until somebody was let in over it, which
 	// known says. place is its own.
@@ -76,8 +80,13 @@ func connectionOf(ctx context.Context) *connection {
 	return c
 }
 
-// remote is where the connection comes from.
-func (c *connection) remote() string { return c.RemoteAddr().String() }
+// remote is where the connection comes from; "" for nil.
+func (c *connection) remote() string {
+	if c == nil {
+		return ""
+	}
+	return c.RemoteAddr().String()
+}
 
 // certificate is the client's that TLS has verified, here or below; nil without one.
 func (c *connection) certificate() *x509.Certificate {
@@ -123,10 +132,42 @@ func (c *connection) enter(g *auth.Gate, p *auth.Pass) error {
 // slowWrite is how long a write may take before nothing more is read.
 const slowWrite = 20 * time.Millisecond
 
+const (
+	// mostResting is how many refusals of a connection are kept back before less is read.
+	mostResting = 64
+	// readPause is for how long nothing is read then. So much is read at a time that the
+	// keep-alive behind ten thousand calls comes in some seconds.
+	readPause = 50 * time.Millisecond
+)
+
+// rest keeps the refusal of a call back, as auth.Rest does.
+func (c *connection) rest(ctx context.Context, d time.Duration) {
+	if c != nil && d > 0 {
+		c.resting.Add(1)
+		defer c.resting.Add(-1)
+	}
+	auth.Rest(ctx, d)
+}
+
+// pace waits while many calls rest: who makes thousands at a time would have as many
+// refused again when they all have rested, and others would wait for that.
+func (c *connection) pace() {
+	if c.resting.Load() < mostResting {
+		return
+	}
+	t := time.NewTimer(readPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.over:
+	}
+}
+
 // Read notes when the other side has ended the connection. From a client that
 // does not take its answers nothing more is read meanwhile, for they would pile
 // up here.
 func (c *connection) Read(b []byte) (int, error) {
+	c.pace()
 	if since := c.writingSince.Load(); since != 0 && time.Now().UnixNano()-since > int64(slowWrite) {
 		c.writing <- struct{}{}
 		<-c.writing
@@ -171,6 +212,7 @@ func (c *connection) note(err error) {
 func (c *connection) Close() error {
 	c.closing.Do(func() {
 		c.closed.Store(true)
+		close(c.over)
 		c.closeErr = c.Conn.Close()
 		c.strangers.remove(c)
 		c.mu.Lock()
@@ -221,7 +263,7 @@ type identity struct {
 
 // ServerHandshake secures a connection and wraps it.
 func (i *identity) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c := &connection{Conn: raw, writeTimeout: i.writeTimeout, writing: make(chan struct{}, 1), strangers: i.strangers}
+	c := &connection{Conn: raw, writeTimeout: i.writeTimeout, writing: make(chan struct{}, 1), over: make(chan struct{}), strangers: i.strangers}
 	if i.inner != nil {
 		var err error
 		if c.Conn, c.security, err = i.inner.ServerHandshake(raw); err != nil {

@@ -186,7 +186,7 @@ func (s *Server) admit(ctx context.Context) (context.Context, error) {
 	if c != nil {
 		if err := c.enter(s.gate, pass); err != nil {
 			if crowded := (*auth.CrowdedError)(nil); errors.As(err, &crowded) {
-				auth.Rest(ctx, crowded.Rest)
+				c.rest(ctx, crowded.Rest)
 			}
 			return nil, statusOfRefusal(err)
 		}

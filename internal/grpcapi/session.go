@@ -93,7 +93,7 @@ func (x *session) attach() error {
 	_, _ = rand.Read(open.Secret[:])
 	link, o, err := x.server.node.Attach(x.ctx, open)
 	if err == nil && o.Code != lock.OK {
-		x.server.noteLimit(x.ctx, x.pass, x.conn.remote, &o)
+		x.server.noteLimit(x.ctx, x.pass, x.conn, &o)
 		err = refusal(&o)
 	}
 	if err != nil {
@@ -196,7 +196,7 @@ func (x *session) callAt(
 	}
 	switch {
 	case err == nil: // and others may have the slot, if the answer takes a while
-		x.server.noteLimit(ctx, x.pass, x.conn.remote, &o)
+		x.server.noteLimit(ctx, x.pass, x.conn, &o)
 	case how == unknown:
 		// Nothing may be answered on a connection that stays open while it is
 		// not known what happened.

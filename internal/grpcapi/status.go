@@ -64,16 +64,15 @@ func errorOf(s *ldlmv2.Status) error {
 	return st.Err()
 }
 
-// noteLimit has it counted if the outcome of what somebody wanted is that a limit was
-// reached. The answer to who reaches them without end takes a while, unless ctx ends.
-func (s *Server) noteLimit(ctx context.Context, p *auth.Pass, remote func() string, o *lock.Outcome) {
+// noteLimit has it counted if the outcome of what somebody wanted over a connection is that a
+// limit was reached. The answer to who reaches them without end takes a while, unless ctx ends.
+func (s *Server) noteLimit(ctx context.Context, p *auth.Pass, c *connection, o *lock.Outcome) {
 	if o.Code != lock.Limit {
 		return
 	}
-	rest := s.gate.Exceed(&auth.Excess{
-		Pass: p, Via: transportName, Remote: remote, Field: sessionapi.FieldName(o.Field), Limit: o.Limit,
-	})
-	auth.Rest(ctx, rest)
+	c.rest(ctx, s.gate.Exceed(&auth.Excess{
+		Pass: p, Via: transportName, Remote: c.remote, Field: sessionapi.FieldName(o.Field), Limit: o.Limit,
+	}))
 }
 
 // refusal is the status of an outcome that is no success.

@@ -129,7 +129,7 @@ func (v *v2) call(ctx context.Context, c lock.Command) (*lock.Outcome, error) {
 	case err != nil:
 		return nil, v.failed(ctx, err)
 	case o.Code != lock.OK:
-		v.noteLimit(ctx, auth.PassOf(ctx), func() string { return remoteOf(ctx) }, &o)
+		v.noteLimit(ctx, auth.PassOf(ctx), connectionOf(ctx), &o)
 		return nil, refusal(&o)
 	}
 	return &o, nil
@@ -183,12 +183,7 @@ func checkSecret(secret []byte) error {
 }
 
 // remoteOf is where a call comes from.
-func remoteOf(ctx context.Context) string {
-	if c := connectionOf(ctx); c != nil {
-		return c.remote()
-	}
-	return ""
-}
+func remoteOf(ctx context.Context) string { return connectionOf(ctx).remote() }
 
 // invalid refuses a request for one of its fields.
 func invalid(field string, limit int64, problem string) error {

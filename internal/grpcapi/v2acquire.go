@@ -37,7 +37,7 @@ func (v *v2) Acquire(ctx context.Context, r *ldlmv2.AcquireRequest) (*ldlmv2.Acq
 		return nil, err
 	}
 	if o.Code != lock.OK {
-		v.noteLimit(ctx, auth.PassOf(ctx), func() string { return remoteOf(ctx) }, &o)
+		v.noteLimit(ctx, auth.PassOf(ctx), connectionOf(ctx), &o)
 		return nil, refusal(&o)
 	}
 	return grantOf(&o), nil
