@@ -102,6 +102,24 @@ func distrusted(err error) bool {
 	return strings.Contains(text, "tls: failed to verify certificate") || strings.Contains(text, "remote error: tls: ")
 }
 
+// estranged reports whether somebody is there who has hung up, or does not speak as was
+// expected: one side encrypts, and the other does not, or it is another program. There is
+// nothing but words.
+func estranged(err error) bool {
+	text := withoutPackage(err)
+	if strings.HasSuffix(text, "EOF") {
+		return true
+	}
+	for _, words := range []string{
+		"first record does not look like a TLS handshake", ": frame: ", "http2: ", "connection reset by peer", "broken pipe",
+	} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
+}
+
 // answered reports whether a server has answered, and one of those that were asked is
 // there.
 func answered(err error) bool {
@@ -124,9 +142,12 @@ func withoutPackage(err error) string {
 	// The client's errors name its package, which is the name of the program too.
 	text := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "ldlm: "), " (nothing happened)")
 	// And gRPC says three times that it could not connect.
-	if before, after, ok := strings.Cut(text, `connection error: desc = "transport: Error while dialing: `); ok {
-		text = before + strings.TrimSuffix(after, `"`)
+	for _, twice := range []string{"transport: Error while dialing: ", "error reading server preface: "} {
+		if before, after, ok := strings.Cut(text, `connection error: desc = "`+twice); ok {
+			text = before + strings.ReplaceAll(strings.TrimSuffix(after, `"`), `\"`, `"`)
+		}
 	}
+	text = strings.TrimSuffix(text, "; say it as credential in hello") // which authors of clients need
 	text = strings.Replace(text, ldlm.ErrUnknownOutcome.Error()+": "+context.DeadlineExceeded.Error(), ldlm.ErrUnknownOutcome.Error()+": no answer", 1)
 	for _, ended := range []error{context.DeadlineExceeded, context.Canceled} {
 		text = strings.Replace(text, ended.Error()+": no answer", "no answer", 1)
@@ -235,6 +256,9 @@ func (f *clientFlags) nextStep(err error) string {
 			" Asked: " + f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnavailable) && answered(err):
 		return "How it is: ldlm status. Asked: " + f.connection.Address + "."
+	case errors.Is(err, ldlm.ErrUnavailable) && estranged(err):
+		return "Whoever is there has hung up, or is not understood. Is that the port? Does it want TLS (--tls, --tls-ca FILE), or none? Asked: " +
+			f.connection.Address + "."
 	case errors.Is(err, ldlm.ErrUnavailable), noAnswer(err):
 		return "Is a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS." +
 			" Asked: " + f.connection.Address + "."

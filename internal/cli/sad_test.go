@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,26 @@ func TestWrongCertificate(t *testing.T) {
 		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, append(strings.Fields(args), "--tls-ca", other.File)...)
 		if got.code != 69 || got.stdout != "" || !strings.Contains(got.stderr, "\nThe server's certificate is checked against --tls-ca FILE") {
 			t.Errorf("ldlm %s: got %+v", args, got)
+		}
+	}
+}
+
+// One side encrypts and the other does not, or the port is that of something else.
+func TestServerThatIsNotUnderstood(t *testing.T) {
+	pair := certstest.New(t).Issue("server", time.Now().Add(time.Hour))
+	encrypted := startServer(t, nil, "--tls_cert", pair.Certificate, "--tls_key", pair.Key).address(t)
+	r := startDev(t, nil, "-l", "127.0.0.1:0", "--ipc_socket_file", "", "-o", "json")
+	var d devDocument
+	if err := json.Unmarshal([]byte(r.stdout.await(t, "\n")), &d); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"ls", "ping", "watch", "lock x -- true", "unlock x y"} {
+		for _, how := range [][]string{{"--address", encrypted}, {"--address", d.Address, "--tls"}, {"--address", d.RESTAddress}} {
+			got := call(t, Ldlm, nil, append(append([]string{"--timeout=1h"}, how...), strings.Fields(args)...)...)
+			if got.code != 69 || got.stdout != "" || !strings.HasSuffix(got.stderr,
+				"\nWhoever is there has hung up, or is not understood. Is that the port? Does it want TLS (--tls, --tls-ca FILE), or none? Asked: "+how[1]+".\n") {
+				t.Errorf("ldlm %s, %q: got %+v", args, how, got)
+			}
 		}
 	}
 }
