@@ -54,7 +54,8 @@ func writeManual(root *cobra.Command, dir string) error {
 
 // writePages writes the pages of a command and of those below it.
 func writePages(c *cobra.Command, dir, date, source string) error {
-	page, section := "", 1
+	var page string
+	section := 1
 	switch {
 	case c.IsAdditionalHelpTopicCommand():
 		page, section = topicPage(c, date, source), topicSection
