@@ -89,6 +89,7 @@ func (g *Gate) Admit(ctx context.Context, v *Visitor) (*Pass, error) {
 	}
 	known := v.Shown && v.Memory.knows(v.Credential)
 	if !known && !g.throttle.await(ctx, v.address()) {
+		defer g.throttle.turnAway(ctx)
 		return nil, g.refuse(v, TooMany)
 	}
 	switch {

@@ -187,26 +187,32 @@ func TestGuessingIsSlow(t *testing.T) {
 	})
 }
 
-// Of those who wait there are few, and the others are sent away at once.
+// Of those who wait to be heard there are few. The others are sent away, some of them after
+// a while, and however many there are beyond that at once.
 func TestFewWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := auth.NewGate(auth.GateConfig{Passwords: auth.NewPasswords("secret"), Slowness: auth.Slowness{Queue: 3}})
+		g := auth.NewGate(auth.GateConfig{Passwords: auth.NewPasswords("secret"), Slowness: auth.Slowness{Queue: 2}})
 		for range 20 {
 			_, _ = try(t, g, "guess")
 		}
-		const all = 50
-		reasons := make(chan error, all)
+		const all, heard, slowly = 400, 2, 256
+		took := make(chan time.Duration, all)
+		began := time.Now()
 		for range all {
 			go func() {
-				_, err := g.Admit(context.Background(), &auth.Visitor{Credential: "guess", Shown: true, Remote: "10.0.0.1:9"})
-				reasons <- err
+				_, _ = g.Admit(context.Background(), &auth.Visitor{Credential: "guess", Shown: true, Remote: "10.0.0.1:9"})
+				took <- time.Since(began)
 			}()
 		}
+		counts := map[time.Duration]int{}
 		for range all {
-			<-reasons
+			counts[<-took]++
 		}
-		if c := g.Counts(); c.TooMany < all-3 {
+		if c := g.Counts(); c.TooMany != all-heard {
 			t.Errorf("%+v", c)
+		}
+		if counts[0] != all-heard-slowly || counts[200*time.Millisecond] != slowly {
+			t.Errorf("sent away at once were %d, and %d later, want %d: %v", counts[0], counts[200*time.Millisecond], slowly, counts)
 		}
 	})
 }

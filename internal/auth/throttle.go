@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,13 @@ func (s Slowness) withDefaults() Slowness {
 	return s
 }
 
+const (
+	// turnAwayFor is how long somebody waits who is not heard, if no more than mostTurnedAway
+	// do: it takes less from others if who comes again at once does so less often.
+	turnAwayFor    = 200 * time.Millisecond
+	mostTurnedAway = 256
+)
+
 // doublings is how many refusals make attempts slower and slower; more are not
 // counted, so that an address recovers.
 const doublings = 8
@@ -52,6 +60,8 @@ const doublings = 8
 // refused costs nothing. All methods are safe for concurrent use.
 type throttle struct {
 	slow Slowness
+	// turnedAway is how many wait that are not heard.
+	turnedAway atomic.Int64
 
 	// mu guards what follows; it is held for a few assignments.
 	mu    sync.Mutex
@@ -116,6 +126,14 @@ func (t *throttle) await(ctx context.Context, address string) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// turnAway keeps somebody waiting who is not heard.
+func (t *throttle) turnAway(ctx context.Context) {
+	defer t.turnedAway.Add(-1)
+	if t.turnedAway.Add(1) <= mostTurnedAway {
+		Rest(ctx, turnAwayFor)
 	}
 }
 
