@@ -147,12 +147,21 @@ func withoutPackage(err error) string {
 			text = before + strings.ReplaceAll(strings.TrimSuffix(after, `"`), `\"`, `"`)
 		}
 	}
+	if before, after, ok := strings.Cut(text, ldlm.ErrUnavailable.Error()+": "); ok {
+		text = before + ldlm.ErrUnavailable.Error() + ": " + dialed(after)
+	}
 	text = strings.TrimSuffix(text, "; say it as credential in hello") // which authors of clients need
 	text = strings.Replace(text, ldlm.ErrUnknownOutcome.Error()+": "+context.DeadlineExceeded.Error(), ldlm.ErrUnknownOutcome.Error()+": no answer", 1)
 	for _, ended := range []error{context.DeadlineExceeded, context.Canceled} {
 		text = strings.Replace(text, ended.Error()+": no answer", "no answer", 1)
 	}
 	return text
+}
+
+// dialed is why somebody could not be reached: the address once, and what is wrong there.
+func dialed(text string) string {
+	text = strings.NewReplacer("dial tcp ", "", "dial unix ", "", ": connect: ", ": ").Replace(text)
+	return strings.Join(slices.Compact(strings.Split(text, ": ")), ": ")
 }
 
 // signalCode is the exit code of a process that a signal ended.

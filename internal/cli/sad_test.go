@@ -22,7 +22,7 @@ func TestNoServer(t *testing.T) {
 	address := freePort(t)
 	for _, args := range asking {
 		got := call(t, Ldlm, environment{"LDLM_ADDRESS": address}, strings.Fields(args)...)
-		if got.code != 69 || got.stdout != "" || !strings.HasPrefix(got.stderr, "ldlm: ") || !strings.Contains(got.stderr, "connection refused") ||
+		if got.code != 69 || got.stdout != "" || !strings.HasPrefix(got.stderr, "ldlm: ") || !strings.Contains(got.stderr, ": no server can serve: "+address+": connection refused\n") ||
 			!strings.HasSuffix(got.stderr, "\nIs a server there? One to try things with: ldlm dev. Elsewhere: --address HOST:PORT, or LDLM_ADDRESS. Asked: "+address+".\n") {
 			t.Errorf("ldlm %s: got %+v", args, got)
 		}
