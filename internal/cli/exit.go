@@ -158,10 +158,14 @@ func withoutPackage(err error) string {
 	return text
 }
 
-// dialed is why somebody could not be reached: the address once, and what is wrong there.
+// dialed is why somebody could not be reached, line by line: the address once, and what
+// is wrong there.
 func dialed(text string) string {
-	text = strings.NewReplacer("dial tcp ", "", "dial unix ", "", ": connect: ", ": ").Replace(text)
-	return strings.Join(slices.Compact(strings.Split(text, ": ")), ": ")
+	lines := strings.Split(strings.NewReplacer("dial tcp ", "", "dial unix ", "", ": connect: ", ": ").Replace(text), "\n")
+	for i, line := range lines {
+		lines[i] = strings.Join(slices.Compact(strings.Split(line, ": ")), ": ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // signalCode is the exit code of a process that a signal ended.

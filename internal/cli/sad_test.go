@@ -29,6 +29,15 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
+func TestNoServers(t *testing.T) {
+	first, second := freePort(t), freePort(t)
+	got := call(t, Ldlm, environment{"LDLM_ADDRESS": first + "," + second}, "lock", "x", "--", "true")
+	want := `ldlm: lock "x": no server can serve: ` + first + ": connection refused\n" + second + ": connection refused\nIs a server there?"
+	if got.code != 69 || !strings.HasPrefix(got.stderr, want) {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+}
+
 // Somebody listens and says nothing: that is as good as nobody, except where
 // something may have been changed.
 func TestServerThatSaysNothing(t *testing.T) {
