@@ -59,6 +59,9 @@ type Config struct {
 	Version, Member string
 	// Members returns the members of the cluster as this one sees them. Default: none.
 	Members func() []*ldlmv2.ServerMember
+	// Bounded reports whether what a principal holds is bounded: it holds nothing outside
+	// sessions then, where it would be counted with nobody. Default: nobody's is.
+	Bounded func(principal string) bool
 	// ReloadFailed returns how long ago the configuration could not be read again; 0 if it
 	// could the last time. Default: it always can.
 	ReloadFailed func() time.Duration
@@ -108,6 +111,7 @@ type Server struct {
 	member        string
 	members       func() []*ldlmv2.ServerMember // may be nil
 	reloadFailed  func() time.Duration          // may be nil
+	bounded       func(principal string) bool   // may be nil
 	directory     Directory                     // nil: in memory
 	grpc          *grpc.Server
 	health        *health.Server
@@ -139,7 +143,7 @@ func New(cfg Config) *Server {
 		log: cfg.Logger, audit: cfg.Audit, node: cfg.Node, conversations: cfg.Sessions, gate: cfg.Gate,
 		onEnd: lock.OnEndAlways, health: health.NewServer(), open: map[*session]struct{}{},
 		started: time.Now(), version: cfg.Version, member: cfg.Member, members: cfg.Members, directory: cfg.Directory,
-		reloadFailed: cfg.ReloadFailed,
+		reloadFailed: cfg.ReloadFailed, bounded: cfg.Bounded,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

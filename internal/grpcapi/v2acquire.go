@@ -22,6 +22,9 @@ func (v *v2) Acquire(ctx context.Context, r *ldlmv2.AcquireRequest) (*ldlmv2.Acq
 		return nil, errDraining
 	}
 	c := &lock.Acquire{Caller: callerOf(ctx, r.GetCaller())}
+	if err := v.keepInside(ctx, c); err != nil {
+		return nil, err
+	}
 	key, again, err := nameOf(&c.Caller, r.GetCaller().GetSecret())
 	if err != nil {
 		return nil, err
@@ -41,6 +44,20 @@ func (v *v2) Acquire(ctx context.Context, r *ldlmv2.AcquireRequest) (*ldlmv2.Acq
 		return nil, refusal(&o)
 	}
 	return grantOf(&o), nil
+}
+
+// keepInside refuses an acquire outside sessions of a principal whose holds are bounded.
+func (v *v2) keepInside(ctx context.Context, c *lock.Acquire) error {
+	p := auth.PassOf(ctx)
+	if c.Session != 0 || v.bounded == nil || !v.bounded(p.Principal().Name) {
+		return nil
+	}
+	o := lock.Outcome{Code: lock.Limit, Field: lock.FieldHoldsOutsideSessions}
+	v.noteLimit(ctx, p, connectionOf(ctx), &o)
+	s := sessionapi.NewStatus(ldlmv2.Code_CODE_LIMIT,
+		"what this principal holds is bounded, and what is held outside sessions counts with nobody: open a session, and ask in it")
+	s.Field = sessionapi.FieldName(o.Field)
+	return errorOf(s)
 }
 
 func grantOf(o *lock.Outcome) *ldlmv2.AcquireResponse {

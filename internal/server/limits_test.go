@@ -99,6 +99,13 @@ var wants = []struct {
 		}
 		return nil
 	}},
+	{"a lock outside sessions", "holds_outside_sessions", func(t *testing.T, g *greedy) error {
+		_, err := g.v2.Acquire(g.sign(t), &ldlmv2.AcquireRequest{Acquire: &ldlmv2.Acquire{Name: "b", LeaseUs: 60_000_000}})
+		if status.Code(err) != codes.ResourceExhausted {
+			return fmt.Errorf("got %w, want a limit", err)
+		}
+		return nil
+	}},
 	{"a session of REST", "sessions_of_principal", func(t *testing.T, g *greedy) error {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+g.p.rest+"/session", nil)
 		if err != nil {
@@ -153,8 +160,12 @@ func TestLimitsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	counts := gate.LimitsReached()
-	if s.Refusals.Limits == nil || !maps.Equal(s.Refusals.Limits.ByField, counts) || len(counts) != 2 {
+	if s.Refusals.Limits == nil || !maps.Equal(s.Refusals.Limits.ByField, counts) || len(counts) != 3 {
 		t.Errorf("the status says %+v, counted were %v", s.Refusals.Limits, counts)
+	}
+	outside := &ldlmv2.AcquireRequest{Acquire: &ldlmv2.Acquire{Name: "c", LeaseUs: 60_000_000}}
+	if _, err := g.v2.Acquire(metadata.AppendToOutgoingContext(t.Context(), "authorization", opsToken), outside); err != nil {
+		t.Errorf("outside sessions, for whom nothing is bounded: %v", err)
 	}
 	if text := log.String(); !strings.Contains(text, `"principal":"greedy"`) || strings.Contains(text, token) {
 		t.Errorf("the log says:\n%s", text)

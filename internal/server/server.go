@@ -113,6 +113,12 @@ func (l *Limits) quota(own auth.Limits) *lock.Quota {
 	return &q
 }
 
+// holds reports whether a principal's limits bound what it holds or waits for.
+func (l *Limits) holds(own auth.Limits) bool {
+	q := l.quota(own)
+	return q != nil && (q.Locks > 0 || q.Waiters > 0 || q.Bytes > 0)
+}
+
 // settings are those of a table.
 func (l *Limits) settings() lock.Settings {
 	return lock.Settings{
@@ -184,6 +190,7 @@ func Start(c Config) (*Server, error) {
 		KeepaliveInterval: c.KeepaliveInterval, KeepaliveTimeout: c.KeepaliveTimeout,
 		NoClearOnDisconnect: c.NoClearOnDisconnect, Version: c.Version, Directory: directoryOf(kept),
 		ReloadFailed: c.ReloadFailed,
+		Bounded:      func(principal string) bool { return principal != "" && c.Limits.holds(c.Gate.Limits(principal)) },
 	}
 	if members != nil {
 		api.Member, api.Members = members.config.Name, members.forClients
