@@ -24,6 +24,7 @@ type directory struct {
 	// deleted, and made anew by another process. nil elsewhere.
 	itself *os.File
 	info   os.FileInfo // of the directory
+	reads  bool        // nothing is to be changed
 	identity
 }
 
@@ -68,15 +69,27 @@ func openDirectory(path string) (*directory, error) {
 		return nil, unusable(path, err)
 	}
 	d := &directory{path: path}
-	if err := d.takeLock(); err != nil {
-		d.close()
-		return nil, err
+	return d, d.enter()
+}
+
+// openToRead is openDirectory for whoever changes nothing: the directory is not made, and the
+// file system need not be one that can be written to. Nobody can write to it there. Who does on
+// another way to the same files, if there is one, is found by the lock of the directory itself.
+func openToRead(path string) (*directory, error) {
+	d := &directory{path: path, reads: true}
+	return d, d.enter()
+}
+
+// enter locks the directory and reads whose it is; after an error it is closed.
+func (d *directory) enter() error {
+	err := d.takeLock()
+	if err == nil {
+		err = d.readIdentity()
 	}
-	if err := d.readIdentity(); err != nil {
+	if err != nil {
 		d.close()
-		return nil, err
 	}
-	return d, nil
+	return err
 }
 
 // unusable says what is wrong with a data directory, and what to do about it.
@@ -107,7 +120,10 @@ func (d *directory) takeLock() (err error) {
 		return d.inUse(readPIDOf(path))
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	switch {
+	case err != nil && d.reads && isReadOnly(err):
+		return nil
+	case err != nil:
 		return unusable(d.path, err)
 	}
 	locked, err := lockFile(f)

@@ -39,12 +39,13 @@ type Entry struct {
 }
 
 // Dump verifies the data directory of a member that does not run, and tells what is
-// in it. It changes nothing; a write that was cut short is left out.
+// in it. It changes nothing, also where nothing can be written, as in a copy that is mounted
+// to be read; a write that was cut short is left out.
 func Dump(path string, c Contents) error {
 	if _, err := os.Stat(path); err != nil {
 		return err
 	}
-	dir, err := openDirectory(path)
+	dir, err := openToRead(path)
 	if err != nil {
 		return err
 	}
