@@ -30,6 +30,8 @@ type tape struct {
 	leads int
 	given int64         // time handed out by Stamp and not given back
 	gate  chan struct{} // not nil: Apply waits until it is closed
+	// begins, if set, is called when a lead begins.
+	begins func()
 }
 
 // shut lets Apply wait until the gate that it returns is closed.
@@ -44,6 +46,9 @@ func (t *tape) StartClock() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.leads++
+	if t.begins != nil {
+		t.begins()
+	}
 }
 
 func (t *tape) Stamp() int64 {
