@@ -118,11 +118,13 @@ func (c *conversation) note(level slog.Level, msg string, attrs ...any) {
 // connection has had its last words.
 func (c *conversation) open(ctx context.Context) error {
 	status, err := c.greet(ctx)
+	if c.link == nil {
+		c.leavePlace()
+	}
 	auth.Rest(c.server.ending, c.owedRest()) //nolint:contextcheck // this one is of the server
 	if c.link != nil {
 		return nil
 	}
-	c.leavePlace()
 	c.note(slog.LevelDebug, "no session", "error", err)
 	if status != nil {
 		c.end(status)

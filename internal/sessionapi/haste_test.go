@@ -3,6 +3,7 @@ package sessionapi_test
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	ldlmv2 "github.com/ldlm-io/ldlm/api/v2"
@@ -126,7 +127,7 @@ func TestWhoIsRefusedAConnectionTooOftenWaits(t *testing.T) {
 		settings lock.Settings
 	}{
 		{"connections", auth.GateConfig{Connections: 1}, lock.Settings{}},
-		{"sessions", auth.GateConfig{}, lock.Settings{MaxSessions: 1}},
+		{"sessions", auth.GateConfig{Connections: 2}, lock.Settings{MaxSessions: 1}},
 	} {
 		t.Run(c.field, func(t *testing.T) {
 			const rest = time.Second
@@ -144,6 +145,18 @@ func TestWhoIsRefusedAConnectionTooOftenWaits(t *testing.T) {
 					}
 					if took := time.Since(began); took != want {
 						t.Errorf("connection %d is refused after %v, want %v", i, took, want)
+					}
+				}
+				// Who waits for the answer has no place meanwhile that others need.
+				together := []*client{w.dial(), w.dial()}
+				for i, next := range together {
+					next.secret = bytes.Repeat([]byte{byte(i + 10)}, 16)
+					next.send(&ldlmv2.ClientFrame{Hello: next.hello()})
+					synctest.Wait()
+				}
+				for _, next := range together {
+					if s := next.end(); s.GetField() != c.field {
+						t.Errorf("one of two ends with %v", s)
 					}
 				}
 				first.gets(ok, acquire(1, 1, "x", 0))
