@@ -163,6 +163,8 @@ func (s *session) greet(l, from *link) bool {
 		return false
 	}
 	if from != nil {
+		l.moved = true
+		s.noteFall(from)
 		s.setAside(from, errMoved)
 		s.link, s.phase, s.trouble = nil, detached, errMoved
 	}
@@ -334,10 +336,14 @@ const shortLife = time.Second
 
 // noteFall counts the links in a row that stood, but not for long. mu is held.
 func (s *session) noteFall(l *link) {
-	if s.client.since(l.sent) < shortLife {
-		s.falls++
-	} else {
+	lasted := s.client.since(l.sent) >= shortLife
+	if lasted {
 		s.falls = 0
+	} else {
+		s.falls++
+	}
+	if l.moved {
+		s.noteMove(l.address, lasted)
 	}
 }
 

@@ -121,10 +121,15 @@ func (f *fakeServer) client(opts ...DialOption) *Client {
 // accept returns the next connection.
 func (f *fakeServer) accept() *fakeConn {
 	f.t.Helper()
+	return f.acceptWithin(time.Minute)
+}
+
+func (f *fakeServer) acceptWithin(d time.Duration) *fakeConn {
+	f.t.Helper()
 	select {
 	case c := <-f.accepted:
 		return c
-	case <-time.After(time.Minute):
+	case <-time.After(d):
 		f.t.Fatal("no connection came")
 		return nil
 	}

@@ -106,6 +106,41 @@ const (
 	moveWithin = 9 * time.Second
 )
 
+// maxDoublings bounds how much longer a session stays each time that it went
+// on in vain: up to some minutes.
+const maxDoublings = 6
+
+// vain counts the moves in a row to an address that came to nothing: no session
+// stood there, or not for long. Each was a break in the service, and where the
+// session went back to it was told of the same leader again.
+type vain struct {
+	at    address
+	times int
+}
+
+// noteMove notes what came of a move to an address. mu is held.
+func (s *session) noteMove(to address, lasted bool) {
+	switch {
+	case lasted && s.vain.at == to:
+		s.vain = vain{}
+	case lasted:
+	case s.vain.at == to:
+		s.vain.times = min(s.vain.times+1, maxDoublings)
+	default:
+		s.vain = vain{at: to, times: 1}
+	}
+}
+
+// moveDelay is how long the session stays where it is before it moves to an
+// address. mu is held.
+func (s *session) moveDelay(to address) time.Duration {
+	d := minMoveAfter + rand.N(moveWithin) //nolint:gosec // nobody gains by guessing it
+	if s.vain.at == to {
+		d <<= s.vain.times
+	}
+	return d
+}
+
 // move is the plan of a link to go on to the leader. The zero move is none.
 type move struct {
 	to    address
@@ -114,11 +149,13 @@ type move struct {
 }
 
 // planMove has the session go on to who leads, unless that is where the link
-// is. At another member each step takes longer. mu is held.
+// is. At another member each step takes longer. Who came over a socket of this
+// machine stays: what is said there may not be meant for a network, nor may the
+// way to it be encrypted. mu is held.
 func (s *session) planMove(l *link, m *ldlmv2.Leader) {
 	l.move = move{}
-	if to := toldLeader(m); to != (address{}) && to != l.address {
-		l.move = move{to: to, since: clock.Now(), delay: minMoveAfter + rand.N(moveWithin)} //nolint:gosec // nobody gains by guessing it
+	if to := toldLeader(m); to != (address{}) && to != l.address && l.address.network != "unix" {
+		l.move = move{to: to, since: clock.Now(), delay: s.moveDelay(to)}
 		s.lookNow()
 	}
 }
@@ -159,6 +196,14 @@ func (s *session) moveOver(from *link, to address) {
 	if err := s.try(ctx, c, to, from); err != nil && !errors.Is(err, errNotWanted) && s.ctx.Err() == nil {
 		s.logger.Info("ldlm: no session at the leader", "session", s.number, "address", to.text, "error", err)
 		s.client.doubtLeader(to)
+		s.movedInVain(to)
 		s.connect(to)
 	}
+}
+
+// movedInVain notes that no session stood where it went.
+func (s *session) movedInVain(to address) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteMove(to, false)
 }

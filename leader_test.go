@@ -252,3 +252,112 @@ func TestLinkFailsDuringMove(t *testing.T) {
 		}
 	})
 }
+
+// welcomeElsewhere is what a member welcomes the session back with that does not lead.
+func welcomeElsewhere(c *fakeConn, leader string, tokens ...uint64) {
+	c.welcomeBack(tokens...)
+	c.send(elsewhere(leader))
+}
+
+// Each link of a member that does not lead tells of the leader anew. If no session stands
+// there, or not for long, the client goes there ever more rarely; where it is it is served.
+func TestMovesInVainAreSpacedOut(t *testing.T) {
+	for name, refuse := range map[string]func(*fakeConn){
+		"refused": func(c *fakeConn) {
+			c.hello()
+			c.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
+		},
+		"cut soon": func(c *fakeConn) {
+			c.hello()
+			c.welcomeBack(1)
+			synctest.Wait()
+			c.raw.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newFakeServer(t)
+				c := srv.client()
+				conn, l := openWithLock(t, srv, c, "x", 1)
+				conn.send(elsewhere("lead"))
+				for i := range 10 {
+					began := time.Now()
+					pass(minMoveAfter<<min(i, maxDoublings) - 1)
+					srv.dials()
+					refuse(srv.acceptWithin(longest << maxDoublings))
+					fell := time.Now()
+					if after, most := fell.Sub(began), longest<<min(i, maxDoublings); after > most {
+						t.Fatalf("move %d came after %s, want at most %s", i, after, most)
+					}
+					again := srv.accept()
+					again.hello()
+					welcomeElsewhere(again, "lead", 1)
+					synctest.Wait()
+					if took := time.Since(fell); took != 0 {
+						t.Fatalf("after move %d the session stood again after %s, want at once", i, took)
+					}
+					if got := srv.dials(); !slices.Equal(got, []string{"lead:3144", "one:3144"}) {
+						t.Fatalf("move %d: dialled %v, want the leader once, and then the first", i, got)
+					}
+				}
+				if err := l.Err(); err != nil {
+					t.Errorf("lock held over all that: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A session that stood at a leader for long goes there as soon as ever.
+func TestMoveThatLastedIsNotHeldAgainstTheLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		conn.send(elsewhere("lead"))
+		for range 4 {
+			foreign := srv.acceptWithin(longest << maxDoublings)
+			foreign.hello()
+			foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
+			again := srv.accept()
+			again.hello()
+			welcomeElsewhere(again, "lead", 1)
+		}
+		lead := srv.acceptWithin(longest << maxDoublings)
+		lead.hello()
+		lead.welcomeBack(1)
+		pass(2 * shortLife)
+		lead.raw.Close()
+		again := srv.accept()
+		again.hello()
+		welcomeElsewhere(again, "lead", 1)
+		began := time.Now()
+		srv.acceptWithin(longest << maxDoublings).hello()
+		if after := time.Since(began); after > longest {
+			t.Errorf("it moved after %s, want at most %s", after, longest)
+		}
+		if err := l.Err(); err != nil {
+			t.Errorf("lock held over all that: %v", err)
+		}
+	})
+}
+
+// Who came over a socket of the machine has not asked for a way over the network.
+func TestNoMoveFromSocketOfTheMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c, err := Dial("unix:/run/ldlm", WithDialer(srv.dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		defer srv.close()
+		conn, _ := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(elsewhere("lead"))
+		pass(time.Minute)
+		if got := srv.dials(); len(got) > 0 {
+			t.Errorf("dialled %v, want nothing", got)
+		}
+	})
+}

@@ -42,6 +42,8 @@ type link struct {
 	alive map[uint64]bool
 	// move is when and where the session goes on to from here.
 	move move
+	// moved says that the session came here from another link, by a move.
+	moved bool
 	// err is why the link failed, once down is closed.
 	err error
 	// frames waits to be sent: frames with their lengths before them, the last

@@ -63,6 +63,7 @@ type session struct {
 	old          []*link
 	// falls counts the links in a row that stood, but not for long.
 	falls int
+	vain  vain
 	// trouble is why there is no link, once there was one; nil while there is.
 	trouble error
 
