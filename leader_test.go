@@ -342,6 +342,30 @@ func TestMoveThatLastedIsNotHeldAgainstTheLeader(t *testing.T) {
 	})
 }
 
+// What one leader refused is not held against another one.
+func TestMovesInVainCountForOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, _ := openWithLock(t, srv, c, "x", 1)
+		conn.send(elsewhere("lead"))
+		for range maxDoublings {
+			foreign := srv.acceptWithin(longest << maxDoublings)
+			foreign.hello()
+			foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
+			conn = srv.accept()
+			conn.hello()
+			welcomeElsewhere(conn, "lead", 1)
+		}
+		conn.send(elsewhere("other"))
+		began := time.Now()
+		srv.acceptWithin(longest << maxDoublings).hello()
+		if after := time.Since(began); after > longest {
+			t.Errorf("it moved to another leader after %s, want at most %s", after, longest)
+		}
+	})
+}
+
 // Who came over a socket of the machine has not asked for a way over the network.
 func TestNoMoveFromSocketOfTheMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
