@@ -20,7 +20,9 @@ import (
 // acknowledged, and the next start goes on behind it. What raft was not given when a process
 // ends is the end of the log that it finds when it starts again.
 type ahead struct {
-	giving sync.Mutex // is held while raft is given entries, for their order
+	// giving has room for the one who gives raft entries, for their order. It may be had for
+	// long: whoever waits for it waits on a channel, which fake time does not take for being busy.
+	giving chan struct{}
 
 	mu     sync.Mutex  // guards what follows; held for a few assignments
 	owed   []*inFlight // written, and not given to raft
@@ -37,7 +39,7 @@ const (
 )
 
 func newAhead() *ahead {
-	a := &ahead{due: time.NewTimer(owedTime)}
+	a := &ahead{giving: make(chan struct{}, 1), due: time.NewTimer(owedTime)}
 	a.due.Stop()
 	return a
 }
@@ -80,16 +82,18 @@ func (j *Journal) writeAhead(e *inFlight) {
 
 // giveOwed gives raft what it is owed.
 func (j *Journal) giveOwed() {
-	j.ahead.giving.Lock()
-	defer j.ahead.giving.Unlock()
+	j.ahead.giving <- struct{}{}
+	defer func() { <-j.ahead.giving }()
+	// However long raft's main loop stands still: it has to come with what was written.
+	const forEver = 0
 	for _, e := range j.ahead.take() {
-		j.apply(e)
+		j.apply(e, forEver)
 	}
 }
 
-// apply gives raft an entry. The time-out is longer than its main loop may hang in the disk.
-func (j *Journal) apply(e *inFlight) {
-	j.queue.appended(e, j.raft.ApplyLog(raft.Log{Data: e.data}, 2*j.cfg.WriteDeadline))
+// apply gives raft an entry, and waits for so long at most until it takes it.
+func (j *Journal) apply(e *inFlight, limit time.Duration) {
+	j.queue.appended(e, j.raft.ApplyLog(raft.Log{Data: e.data}, limit))
 }
 
 // unseen are the entries of the log that raft has not come with yet.

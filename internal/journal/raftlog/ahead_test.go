@@ -80,6 +80,42 @@ func TestRaftIsGivenWhatItIsOwed(t *testing.T) {
 	})
 }
 
+// slowReader has whoever reads wait until the channel is closed, and fails then.
+type slowReader chan struct{}
+
+func (r slowReader) Read([]byte) (int, error) { <-r; return 0, errors.New("nothing comes") }
+
+// Raft's main loop may stand still for longer than anything else may take: no entry is left
+// out when it goes on, for that would leave raft another log than the one on the disk.
+func TestRaftIsSlowToTakeWhatItIsOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &tape{}
+		j := mustBegin(t, small(fastDir(t)), m)
+		defer mustClose(t, j)
+		busy, over := make(slowReader), make(chan error, 1)
+		go func() { over <- j.raft.Restore(&raft.SnapshotMeta{Version: raft.SnapshotVersionMax}, busy, 0) }()
+		synctest.Wait()
+		const n = 200 // more than raft's queue has room for
+		ended := make(chan error, 1)
+		go func() {
+			_, err := write(j, texts(n))
+			ended <- err
+		}()
+		<-time.After(10 * j.cfg.WriteDeadline)
+		close(busy)
+		if err := <-over; err == nil {
+			t.Error("raft has restored nothing")
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		catchUp(j)
+		if err := j.disk.check(); err != nil || len(m.contents()) != n {
+			t.Errorf("%d lines are applied, want %d: %v", len(m.contents()), n, err)
+		}
+	})
+}
+
 // Raft has to come with what was written, and with nothing else.
 func TestRaftComesWithAnotherEntry(t *testing.T) {
 	for name, comes := range map[string]func(l raft.Log) raft.Log{

@@ -386,7 +386,7 @@ func (j *Journal) stamp(e *inFlight) (err error) {
 	stampEntry(e.data, e.lead.term, e.elapsed)
 	j.queue.fly(e)
 	if !e.lead.sole {
-		j.apply(e)
+		j.apply(e, 2*j.cfg.WriteDeadline) // raft's main loop may hang in the disk for less
 	}
 	return nil
 }
