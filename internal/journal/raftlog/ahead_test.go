@@ -116,6 +116,15 @@ func TestRaftIsSlowToTakeWhatItIsOwed(t *testing.T) {
 	})
 }
 
+// What is written ahead is applied in its order since nothing else is on its way.
+func TestAloneOneEntryIsOnItsWay(t *testing.T) {
+	c := small(fastDir(t))
+	c.MaxInFlight = 2
+	if j, err := Open(c, &tape{}); err == nil {
+		t.Errorf("a member that is alone has more: %v", j.Close())
+	}
+}
+
 // Raft has to come with what was written, and with nothing else.
 func TestRaftComesWithAnotherEntry(t *testing.T) {
 	for name, comes := range map[string]func(l raft.Log) raft.Log{

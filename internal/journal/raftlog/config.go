@@ -51,8 +51,8 @@ type Config struct {
 	// MaxEntryBytes bounds an entry of several batches; one batch may be larger.
 	// Default 256 KB.
 	MaxEntryBytes int
-	// MaxInFlight bounds the entries that are on their way. Default 1 alone, where
-	// each costs an fsync and fewer are larger ones; 4 with others, for the way
+	// MaxInFlight bounds the entries that are on their way. 1 alone, and not more, where
+	// each costs an fsync and fewer are larger ones; default 4 with others, for the way
 	// there and back.
 	MaxInFlight int
 	// SnapshotBytes and SnapshotEntries say after how much log a snapshot is
@@ -139,6 +139,8 @@ func (c Config) withDefaults() (Config, error) {
 	case c.WriteDeadline < 0 || c.SegmentBytes < 0 || c.MaxEntryBytes < 0 || c.MaxInFlight < 0 ||
 		c.SnapshotBytes < 0 || c.SnapshotEntries < 0 || c.RefuseFreeBytes < 0:
 		return c, errors.New("raftlog: no setting can be negative")
+	case !c.others() && c.MaxInFlight > 1:
+		return c, errors.New("raftlog: a member that is alone has one entry on its way at a time: the next one could be applied before it")
 	case c.Timing.Lease > c.Timing.Heartbeat:
 		return c, fmt.Errorf("raftlog: the lease of %v is longer than the heartbeat of %v", c.Timing.Lease, c.Timing.Heartbeat)
 	}
