@@ -45,6 +45,7 @@ func TestRelay(t *testing.T) {
 			t.Error("who has relieved it does not go on reading")
 		}
 		third := r.begin()
+		r.end(held) // which is nothing to the one who is held now
 		<-time.After(relayAfter)
 		synctest.Wait()
 		if started != 2 || r.end(third) {
@@ -56,6 +57,7 @@ func TestRelay(t *testing.T) {
 		<-r.ended
 		<-time.After(3 * relayAfter)
 		synctest.Wait()
+		r.look() // as a timer does that fired a moment before it was stopped
 		if started != 2 || !errors.Is(r.err, why) {
 			t.Errorf("%d were started in all, want 2; it is over because of %v", started, r.err)
 		}
