@@ -240,7 +240,7 @@ func (s *session) await(ctx context.Context, ca *call, r *request) bool {
 // tellWait says that a request waits.
 func (s *session) tellWait(ca *call, r *request) {
 	s.mu.Lock()
-	w := Wait{Name: r.names[0], Ahead: ca.answer.ahead, Self: ca.answer.self}
+	w := Wait{Name: r.names[0], Ahead: ca.ahead, Self: ca.self}
 	s.mu.Unlock()
 	if w.Self {
 		s.logger.Warn("ldlm: waiting for a lock that this very session holds", "lock", shortened(w.Name))

@@ -47,8 +47,11 @@ type call struct {
 	order uint64
 	// sent is just before the first sending, if stamped.
 	sent clock.Instant
-	// queued says that signalQueued was sent.
+	// queued says that signalQueued was sent; then ahead and self say of the place in
+	// the queue what was told of it. The outcome may be there before the caller looks.
 	queued bool
+	ahead  int
+	self   bool
 	// canceling: the caller has gone and a cancel decides; a grant does not count.
 	canceling bool
 	// deferred: refused for the moment, or unknown; it is asked again later.
@@ -69,8 +72,6 @@ type answer struct {
 	key    [16]byte
 	atOnce bool
 	waited time.Duration
-	ahead  int
-	self   bool
 }
 
 // read copies what a frame says; the frame's memory is used again.
@@ -79,7 +80,6 @@ func (a *answer) read(f *ldlmv2.Answer) {
 		code: f.GetCode(), status: f.GetStatus(),
 		token: f.GetToken(), fence: f.GetFence(), fences: slices.Clone(f.GetFences()),
 		atOnce: f.GetAtOnce(), waited: fromMicros(f.GetWaitedUs()),
-		ahead: int(f.GetAhead()), self: f.GetSelf(),
 	}
 	copy(a.key[:], f.GetKey())
 }
@@ -133,6 +133,7 @@ func (s *session) freeCall(ca *call) {
 	ca.waits, ca.stamped, ca.lock, ca.background = false, false, nil, false
 	ca.order, ca.sent = 0, clock.Instant{}
 	ca.queued, ca.canceling, ca.deferred, ca.done = false, false, false, false
+	ca.ahead, ca.self = 0, false
 	ca.answer, ca.err = answer{}, nil
 	for len(ca.signals) > 0 { // a caller that left did not look
 		<-ca.signals

@@ -235,10 +235,22 @@ func (s *session) stand(l *link) {
 	l.logger.Info("ldlm: session stands", "session", s.number, "resumed", w.GetResumed(), "calls", len(calls))
 }
 
-// retireOld closes the links that the present one replaces. mu is held.
+// retireOld closes the links that the present one replaces. But where the end of
+// a connection can end the session those stay on which no word came after hello:
+// that may still be on its way, or unread, and would come after this link's, with
+// the end behind it. mu is held.
 func (s *session) retireOld() {
 	old := s.old
 	s.old = nil
+	if s.client.config.closeOnEnd {
+		unheard := func(l *link) bool { return l.welcome == nil && !l.heard }
+		for _, l := range old {
+			if unheard(l) {
+				s.old = append(s.old, l)
+			}
+		}
+		old = slices.DeleteFunc(old, unheard)
+	}
 	if len(old) == 0 {
 		return
 	}
@@ -311,6 +323,7 @@ func (s *session) linkFailed(l *link, err error) {
 		l.farewell, l.err = false, err
 		close(l.down)
 	case l.closed || l != s.trying && l != s.link:
+		l.heard = true
 	case l == s.trying:
 		s.setAside(l, err)
 		s.trying = nil

@@ -151,10 +151,14 @@ type move struct {
 // planMove has the session go on to who leads, unless that is where the link
 // is. At another member each step takes longer. Who came over a socket of this
 // machine stays: what is said there may not be meant for a network, nor may the
-// way to it be encrypted. mu is held.
+// way to it be encrypted. So does a session that ends with its connection: each
+// change of that is a risk. mu is held.
 func (s *session) planMove(l *link, m *ldlmv2.Leader) {
 	l.move = move{}
-	if to := toldLeader(m); to != (address{}) && to != l.address && l.address.network != "unix" {
+	if l.address.network == "unix" || s.client.config.closeOnEnd {
+		return
+	}
+	if to := toldLeader(m); to != (address{}) && to != l.address {
 		l.move = move{to: to, since: clock.Now(), delay: s.moveDelay(to)}
 		s.lookNow()
 	}

@@ -71,7 +71,7 @@ const longest = minMoveAfter + moveWithin
 func TestMoveToLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFakeServer(t)
-		c := srv.client(WithReleaseOnDisconnect())
+		c := srv.client()
 		old, l := openWithLock(t, srv, c, "x", 1)
 		waiting := lockAsync(t.Context(), c, "y")
 		op := old.op()
@@ -106,6 +106,21 @@ func TestMoveToLeader(t *testing.T) {
 		<-old.gone
 		if err := l.Err(); err != nil {
 			t.Errorf("lock held over the move: %v", err)
+		}
+	})
+}
+
+// A session that ends with its connection does not change it without need.
+func TestSessionOfItsConnectionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client(WithReleaseOnDisconnect())
+		conn, l := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(elsewhere("lead"))
+		pass(time.Minute)
+		if got := srv.dials(); len(got) > 0 || l.Err() != nil {
+			t.Errorf("dialled %v, the lock: %v", got, l.Err())
 		}
 	})
 }

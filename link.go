@@ -40,6 +40,8 @@ type link struct {
 	welcome *ldlmv2.Welcome
 	// alive gathers the tokens of a resumed session until the last part.
 	alive map[uint64]bool
+	// heard: something came, or the end, when nobody listened to it any more.
+	heard bool
 	// move is when and where the session goes on to from here.
 	move move
 	// moved says that the session came here from another link, by a move.

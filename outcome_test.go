@@ -154,6 +154,26 @@ func TestWaitForOneself(t *testing.T) {
 	})
 }
 
+// The place in a queue and what came of the request may be told at once.
+func TestPlaceBesideOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		var told Wait
+		c := srv.client(WithHooks(Hooks{OnWait: func(w Wait) { told = w }}))
+		conn, _ := openWithLock(t, srv, c, "y", 1)
+		waiting := lockAsync(t.Context(), c, "x")
+		op := conn.op()
+		conn.send(&ldlmv2.ServerFrame{Answers: []*ldlmv2.Answer{
+			{Slot: op.GetSlot(), Seq: op.GetSeq(), Code: ldlmv2.Code_CODE_QUEUED, Ahead: 3, Self: true},
+			{Slot: op.GetSlot(), Seq: op.GetSeq(), Code: ldlmv2.Code_CODE_OK, Token: 2, Fence: 2, Key: make([]byte, 16)},
+		}})
+		mustLock(t, waiting)
+		if want := (Wait{Name: "x", Ahead: 3, Self: true}); told != want {
+			t.Errorf("told %+v, want %+v", told, want)
+		}
+	})
+}
+
 // A server's mistake is no outcome: the caller is told, and the slot is kept
 // until the outcome is known.
 func TestMistakeOfTheServer(t *testing.T) {

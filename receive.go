@@ -33,6 +33,7 @@ type received struct {
 func (s *session) handle(l *link, f *ldlmv2.ServerFrame) bool {
 	s.mu.Lock()
 	if l != s.link && l != s.trying {
+		l.heard = true
 		waits := l.farewell
 		s.mu.Unlock()
 		if waits && f.End != nil {
@@ -172,7 +173,7 @@ func (s *session) moveOn(ca *call, a *ldlmv2.Answer) {
 		return
 	}
 	ca.queued = true
-	ca.answer.ahead, ca.answer.self = int(a.GetAhead()), a.GetSelf()
+	ca.ahead, ca.self = int(a.GetAhead()), a.GetSelf()
 	ca.signals <- signalQueued
 }
 

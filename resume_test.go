@@ -399,3 +399,46 @@ func TestReleaseOnDisconnect(t *testing.T) {
 		wantLost(t, l, ReasonUnconfirmed)
 	})
 }
+
+// Where the end of a connection can end the session, one on which hello was not answered is
+// not closed: the server may read that hello later than the one that it answered, and the
+// end after it.
+func TestUnansweredConnectionStays(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := newFakeServer(t)
+			var opts []DialOption
+			if ends {
+				opts = append(opts, WithReleaseOnDisconnect())
+			}
+			c := srv.client(opts...)
+			conn, l := openWithLock(t, srv, c, "x", 1)
+			conn.raw.Close()
+			silent := srv.accept()
+			silent.hello()
+			conn = srv.resume(1)
+			pass(time.Second)
+			closed := func() bool {
+				select {
+				case <-silent.gone:
+					return true
+				default:
+					return false
+				}
+			}
+			if got := closed(); got == ends {
+				t.Errorf("the session ends with its connection: %t; the one without an answer is closed: %t", ends, got)
+			}
+
+			// The server reads it at last: the session has a newer connection for it.
+			silent.sendWelcome(true)
+			conn.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_SUPERSEDED}})
+			conn.raw.Close()
+			srv.resume(1)
+			pass(time.Second)
+			if !closed() || l.Err() != nil {
+				t.Errorf("after a newer connection stands the one that was answered late is closed: %t; the lock: %v", closed(), l.Err())
+			}
+		})
+	}
+}
