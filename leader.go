@@ -154,18 +154,22 @@ type move struct {
 // way to it be encrypted. So does a session that ends with its connection: each
 // change of that is a risk. mu is held.
 func (s *session) planMove(l *link, m *ldlmv2.Leader) {
-	l.move = move{}
+	l.leader, l.move = toldLeader(m), move{}
 	if l.address.network == "unix" || s.client.config.closeOnEnd {
 		return
 	}
-	if to := toldLeader(m); to != (address{}) && to != l.address {
-		l.move = move{to: to, since: clock.Now(), delay: s.moveDelay(to)}
-		s.lookNow()
+	if l.leader != (address{}) && l.leader != l.address {
+		s.moveLater(l)
 	}
 }
 
-// lookAtMove goes on to the leader when it is time. Each is tried once: where
-// the session stands it is served as well.
+// moveLater has the session go on to the leader from a link, some time later. mu is held.
+func (s *session) moveLater(l *link) {
+	l.move = move{to: l.leader, since: clock.Now(), delay: s.moveDelay(l.leader)}
+	s.lookNow()
+}
+
+// lookAtMove goes on to the leader when it is time.
 func (s *session) lookAtMove() time.Duration {
 	l := s.link
 	if l == nil || l.move.to == (address{}) {
@@ -193,6 +197,11 @@ func (s *session) moveOver(from *link, to address) {
 			s.logger.Info("ldlm: the leader is not reached from here; the session stays", "session", s.number, "address", to.text, "error", err)
 		}
 		s.client.doubtLeader(to)
+		s.notReached(from, to)
+		return
+	}
+	if !s.isLed(from, to) {
+		c.Close()
 		return
 	}
 	ctx, cancel = s.bounded()
@@ -202,6 +211,25 @@ func (s *session) moveOver(from *link, to address) {
 		s.client.doubtLeader(to)
 		s.movedInVain(to)
 		s.connect(to)
+	}
+}
+
+// isLed reports whether the session is still where it was, and was told of no other
+// leader meanwhile.
+func (s *session) isLed(from *link, to address) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link == from && from.leader == to
+}
+
+// notReached notes that no connection was made to where the session was to go, and has
+// it go there later. Where it stands it is served as well.
+func (s *session) notReached(from *link, to address) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteMove(to, false)
+	if s.link == from && from.leader == to {
+		s.moveLater(from)
 	}
 }
 

@@ -135,25 +135,75 @@ func TestLeaderOutOfReach(t *testing.T) {
 		})
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
 		conn.send(elsewhere("lead"))
 		pass(longest + openPatience/2)
 		lockOn(t, c, conn, "y", 2)
-		pass(time.Minute)
-		if got, want := srv.dials(), []string{"one:3144", "lead:3144"}; !slices.Equal(got, want) {
-			t.Errorf("dialled %v, want %v", got, want)
-		}
+		pass(openPatience)
 		wantFirst(t, c, "one:3144")
+		const all = 2 * time.Hour
+		pass(all)
+		got := srv.dials()
+		if least, most := int(all/(longest<<maxDoublings+openPatience)), int(all/(minMoveAfter<<maxDoublings))+maxDoublings; len(got) < least || len(got) > most {
+			t.Errorf("dialled %d times in %s, want %d to %d", len(got), all, least, most)
+		}
+		if slices.ContainsFunc(got, func(a string) bool { return a != "lead:3144" }) {
+			t.Errorf("dialled %v, want the leader alone", got)
+		}
 		lockOn(t, c, conn, "z", 3)
 		if err := l.Err(); err != nil {
 			t.Errorf("lock of a session that stayed: %v", err)
 		}
 
-		conn.send(elsewhere("lead")) // told anew, it tries anew
-		pass(longest)
-		if got, want := srv.dials(), []string{"lead:3144"}; !slices.Equal(got, want) {
-			t.Errorf("dialled %v, want %v", got, want)
-		}
+		conn.send(elsewhere("other")) // another one may be in reach
+		srv.resume(1, 2, 3).send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Self: true, Known: true}})
+		synctest.Wait()
+		wantFirst(t, c, "other:3144")
 	})
+}
+
+// Who is told during the dial that the lead has passed on does not go there, nor dial again.
+func TestLeadPassesOnDuringMove(t *testing.T) {
+	here := &ldlmv2.Leader{Self: true, Known: true}
+	for name, test := range map[string]struct {
+		told  *ldlmv2.Leader
+		fails error
+	}{
+		"here":                           {here, nil},
+		"here by its name":               {&ldlmv2.Leader{Address: "one", Known: true}, nil},
+		"here, out of reach":             {here, errors.New("down")},
+		"here by its name, out of reach": {&ldlmv2.Leader{Address: "one", Known: true}, errors.New("down")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newFakeServer(t)
+				let := make(chan struct{})
+				srv.obstructed("lead:3144", func(context.Context) error {
+					<-let
+					return test.fails
+				})
+				c := srv.client()
+				conn, l := openWithLock(t, srv, c, "x", 1)
+				conn.send(elsewhere("lead"))
+				pass(longest)
+				conn.send(&ldlmv2.ServerFrame{Leader: test.told})
+				synctest.Wait()
+				srv.dials()
+				close(let)
+				if test.fails == nil {
+					<-srv.accept().gone
+				}
+				pass(time.Hour)
+				if got := srv.dials(); len(got) > 0 {
+					t.Errorf("dialled %v, want nothing", got)
+				}
+				lockOn(t, c, conn, "y", 2)
+				if err := l.Err(); err != nil {
+					t.Errorf("lock of a session that stayed: %v", err)
+				}
+			})
+		})
+	}
 }
 
 // What listens where the leader is said to be may be a server that has nothing

@@ -42,6 +42,9 @@ type link struct {
 	alive map[uint64]bool
 	// heard: something came, or the end, when nobody listened to it any more.
 	heard bool
+	// leader is where the leader was last said to be on this link; zero if here, or
+	// nowhere.
+	leader address
 	// move is when and where the session goes on to from here.
 	move move
 	// moved says that the session came here from another link, by a move.
