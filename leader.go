@@ -146,6 +146,7 @@ type move struct {
 	to    address
 	since clock.Instant // when it was told
 	delay time.Duration
+	order uint64 // of the newest call by then
 }
 
 // planMove has the session go on to who leads, unless that is where the link
@@ -165,11 +166,12 @@ func (s *session) planMove(l *link, m *ldlmv2.Leader) {
 
 // moveLater has the session go on to the leader from a link, some time later. mu is held.
 func (s *session) moveLater(l *link) {
-	l.move = move{to: l.leader, since: clock.Now(), delay: s.moveDelay(l.leader)}
+	l.move = move{to: l.leader, since: clock.Now(), delay: s.moveDelay(l.leader), order: s.order}
 	s.lookNow()
 }
 
-// lookAtMove goes on to the leader when it is time.
+// lookAtMove goes on to the leader when it is time. Who asks for nothing meanwhile gains
+// nothing by that, and would cost the log an entry: it stays for that long again.
 func (s *session) lookAtMove() time.Duration {
 	l := s.link
 	if l == nil || l.move.to == (address{}) {
@@ -177,6 +179,10 @@ func (s *session) lookAtMove() time.Duration {
 	}
 	if due := l.move.delay - s.client.since(l.move.since); due > 0 {
 		return due
+	}
+	if l.move.order == s.order {
+		s.moveLater(l)
+		return l.move.delay
 	}
 	to := l.move.to
 	l.move = move{}

@@ -57,6 +57,23 @@ func elsewhere(leader string) *ldlmv2.ServerFrame {
 	return &ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Address: leader, Known: true, Members: []string{"one", leader}}}
 }
 
+// tell has a session told that another one leads, and ask for something then: else it
+// would stay.
+func tell(c *Client, conn *fakeConn, leader string) {
+	conn.send(elsewhere(leader))
+	asks(c)
+}
+
+// asks is as if the program had asked for something.
+func asks(c *Client) {
+	synctest.Wait()
+	for _, s := range c.openSessions() {
+		s.mu.Lock()
+		s.order++
+		s.mu.Unlock()
+	}
+}
+
 // wantFirst checks where the client goes first.
 func wantFirst(t *testing.T, c *Client, want string) {
 	t.Helper()
@@ -78,7 +95,7 @@ func TestMoveToLeader(t *testing.T) {
 		old.answer(op, ldlmv2.Code_CODE_QUEUED)
 		srv.dials()
 		told := time.Now()
-		old.send(elsewhere("lead"))
+		tell(c, old, "lead")
 
 		conn := srv.accept()
 		if after := time.Since(told); after < minMoveAfter || after > longest {
@@ -110,6 +127,27 @@ func TestMoveToLeader(t *testing.T) {
 	})
 }
 
+// Who asks for nothing gains nothing by the leader.
+func TestIdleSessionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newFakeServer(t)
+		c := srv.client()
+		conn, _ := openWithLock(t, srv, c, "x", 1)
+		srv.dials()
+		conn.send(elsewhere("lead"))
+		pass(time.Hour)
+		if got := srv.dials(); len(got) > 0 {
+			t.Errorf("dialled %v", got)
+		}
+		lockOn(t, c, conn, "y", 2)
+		began := time.Now()
+		srv.resume(1, 2)
+		if after := time.Since(began); after > longest {
+			t.Errorf("after the next request it moved after %s, want at most %s", after, longest)
+		}
+	})
+}
+
 // A session that ends with its connection does not change it without need.
 func TestSessionOfItsConnectionStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -117,7 +155,7 @@ func TestSessionOfItsConnectionStays(t *testing.T) {
 		c := srv.client(WithReleaseOnDisconnect())
 		conn, l := openWithLock(t, srv, c, "x", 1)
 		srv.dials()
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		pass(time.Minute)
 		if got := srv.dials(); len(got) > 0 || l.Err() != nil {
 			t.Errorf("dialled %v, the lock: %v", got, l.Err())
@@ -136,13 +174,16 @@ func TestLeaderOutOfReach(t *testing.T) {
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
 		srv.dials()
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		pass(longest + openPatience/2)
 		lockOn(t, c, conn, "y", 2)
 		pass(openPatience)
 		wantFirst(t, c, "one:3144")
 		const all = 2 * time.Hour
-		pass(all)
+		for range int(all / time.Second) {
+			pass(time.Second)
+			asks(c)
+		}
 		got := srv.dials()
 		if least, most := int(all/(longest<<maxDoublings+openPatience)), int(all/(minMoveAfter<<maxDoublings))+maxDoublings; len(got) < least || len(got) > most {
 			t.Errorf("dialled %d times in %s, want %d to %d", len(got), all, least, most)
@@ -155,7 +196,7 @@ func TestLeaderOutOfReach(t *testing.T) {
 			t.Errorf("lock of a session that stayed: %v", err)
 		}
 
-		conn.send(elsewhere("other")) // another one may be in reach
+		tell(c, conn, "other") // another one may be in reach
 		srv.resume(1, 2, 3).send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Self: true, Known: true}})
 		synctest.Wait()
 		wantFirst(t, c, "other:3144")
@@ -184,7 +225,7 @@ func TestLeadPassesOnDuringMove(t *testing.T) {
 				})
 				c := srv.client()
 				conn, l := openWithLock(t, srv, c, "x", 1)
-				conn.send(elsewhere("lead"))
+				tell(c, conn, "lead")
 				pass(longest)
 				conn.send(&ldlmv2.ServerFrame{Leader: test.told})
 				synctest.Wait()
@@ -214,7 +255,7 @@ func TestLeaderIsAnotherServer(t *testing.T) {
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
 		srv.dials()
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		foreign := srv.accept()
 		foreign.hello()
 		foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_SESSION_LOST}})
@@ -236,7 +277,7 @@ func TestLeaderSaysThatTheSessionIsLost(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		conn = srv.resume(1)
 		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{Self: true, Known: true, Members: []string{"one", "lead"}}})
 		synctest.Wait()
@@ -246,7 +287,7 @@ func TestLeaderSaysThatTheSessionIsLost(t *testing.T) {
 		conn = srv.resume(1)
 		synctest.Wait()
 		wantFirst(t, c, "one:3144")
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		conn = srv.accept()
 		conn.hello()
 		conn.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_SESSION_LOST, Ended: ldlmv2.EndReason_END_REASON_SESSION_EXPIRED}})
@@ -272,7 +313,7 @@ func TestNoMoveAfterAll(t *testing.T) {
 				c := srv.client()
 				conn, l := openWithLock(t, srv, c, "x", 1)
 				srv.dials()
-				conn.send(elsewhere("lead"))
+				tell(c, conn, "lead")
 				pass(minMoveAfter - 1)
 				conn.send(&ldlmv2.ServerFrame{Leader: m})
 				pass(time.Minute)
@@ -299,7 +340,7 @@ func TestLinkFailsDuringMove(t *testing.T) {
 		})
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		pass(longest)
 		conn.send(&ldlmv2.ServerFrame{Leader: &ldlmv2.Leader{}})
 		synctest.Wait()
@@ -319,9 +360,9 @@ func TestLinkFailsDuringMove(t *testing.T) {
 }
 
 // welcomeElsewhere is what a member welcomes the session back with that does not lead.
-func welcomeElsewhere(c *fakeConn, leader string, tokens ...uint64) {
-	c.welcomeBack(tokens...)
-	c.send(elsewhere(leader))
+func welcomeElsewhere(c *Client, conn *fakeConn, leader string, tokens ...uint64) {
+	conn.welcomeBack(tokens...)
+	tell(c, conn, leader)
 }
 
 // Each link of a member that does not lead tells of the leader anew. If no session stands
@@ -344,7 +385,7 @@ func TestMovesInVainAreSpacedOut(t *testing.T) {
 				srv := newFakeServer(t)
 				c := srv.client()
 				conn, l := openWithLock(t, srv, c, "x", 1)
-				conn.send(elsewhere("lead"))
+				tell(c, conn, "lead")
 				for i := range 10 {
 					began := time.Now()
 					pass(minMoveAfter<<min(i, maxDoublings) - 1)
@@ -356,7 +397,7 @@ func TestMovesInVainAreSpacedOut(t *testing.T) {
 					}
 					again := srv.accept()
 					again.hello()
-					welcomeElsewhere(again, "lead", 1)
+					welcomeElsewhere(c, again, "lead", 1)
 					synctest.Wait()
 					if took := time.Since(fell); took != 0 {
 						t.Fatalf("after move %d the session stood again after %s, want at once", i, took)
@@ -379,14 +420,14 @@ func TestMoveThatLastedIsNotHeldAgainstTheLeader(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
 		conn, l := openWithLock(t, srv, c, "x", 1)
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		for range 4 {
 			foreign := srv.acceptWithin(longest << maxDoublings)
 			foreign.hello()
 			foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
 			again := srv.accept()
 			again.hello()
-			welcomeElsewhere(again, "lead", 1)
+			welcomeElsewhere(c, again, "lead", 1)
 		}
 		lead := srv.acceptWithin(longest << maxDoublings)
 		lead.hello()
@@ -395,7 +436,7 @@ func TestMoveThatLastedIsNotHeldAgainstTheLeader(t *testing.T) {
 		lead.raw.Close()
 		again := srv.accept()
 		again.hello()
-		welcomeElsewhere(again, "lead", 1)
+		welcomeElsewhere(c, again, "lead", 1)
 		began := time.Now()
 		srv.acceptWithin(longest << maxDoublings).hello()
 		if after := time.Since(began); after > longest {
@@ -413,16 +454,16 @@ func TestMovesInVainCountForOneAddress(t *testing.T) {
 		srv := newFakeServer(t)
 		c := srv.client()
 		conn, _ := openWithLock(t, srv, c, "x", 1)
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		for range maxDoublings {
 			foreign := srv.acceptWithin(longest << maxDoublings)
 			foreign.hello()
 			foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
 			conn = srv.accept()
 			conn.hello()
-			welcomeElsewhere(conn, "lead", 1)
+			welcomeElsewhere(c, conn, "lead", 1)
 		}
-		conn.send(elsewhere("other"))
+		tell(c, conn, "other")
 		began := time.Now()
 		srv.acceptWithin(longest << maxDoublings).hello()
 		if after := time.Since(began); after > longest {
@@ -443,7 +484,7 @@ func TestNoMoveFromSocketOfTheMachine(t *testing.T) {
 		defer srv.close()
 		conn, _ := openWithLock(t, srv, c, "x", 1)
 		srv.dials()
-		conn.send(elsewhere("lead"))
+		tell(c, conn, "lead")
 		pass(time.Minute)
 		if got := srv.dials(); len(got) > 0 {
 			t.Errorf("dialled %v, want nothing", got)

@@ -432,6 +432,7 @@ func TestUnansweredConnectionStays(t *testing.T) {
 
 			// The server reads it at last: the session has a newer connection for it.
 			silent.sendWelcome(true)
+			synctest.Wait()
 			conn.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_SUPERSEDED}})
 			conn.raw.Close()
 			srv.resume(1)

@@ -91,6 +91,13 @@ func wanderFrom(t *testing.T, h *street, at, contended string, last int, opts ..
 	return w
 }
 
+// ask asks for something: who does not stays where it is. Whether it is served is not the question.
+func (w *wanderer) ask(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_ = w.held.SetValue(ctx, []byte("here"))
+}
+
 // Clients that know one member are all where the leader is, wherever the lead goes, with
 // what they hold and wait for.
 func TestClientsFollowTheLead(t *testing.T) {
@@ -131,13 +138,14 @@ func TestClientsFollowTheLead(t *testing.T) {
 	}
 }
 
-// allAtTheLeader returns when all are where the leader is.
+// allAtTheLeader returns when all are where the leader is, to which they go while they ask for something.
 func allAtTheLeader(t *testing.T, h *street, all []*member, wanderers []*wanderer) {
 	t.Helper()
 	for limit := time.Now().Add(fuse); ; <-time.After(20 * time.Millisecond) {
 		leader, _ := parted(t, all)
 		away := -1
 		for i, w := range wanderers {
+			w.ask(t)
 			if !w.isAt(h.clients[leader.name].Addr().String()) {
 				away = i
 			}
