@@ -20,6 +20,19 @@ const (
 	markEnd   = "mark/end"
 )
 
+// settle is how long after they were opened sessions are left alone before they are
+// taken to be idle: those that began at another member go on to the leader meanwhile.
+const settle = 15 * time.Second
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // dialers open so many sessions at a time.
 const dialers = 64
 
@@ -41,14 +54,15 @@ func (k trioKind) idle() contender {
 		if err != nil {
 			return nil, err
 		}
+		if err := sleep(ctx, min(settle, l.sizes.Idle)); err != nil {
+			return nil, err
+		}
 		used, err := t.mark(ctx, server, all[0], markBegin)
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case <-time.After(l.sizes.Idle):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := sleep(ctx, l.sizes.Idle); err != nil {
+			return nil, err
 		}
 		usedAll, err := t.mark(ctx, server, all[0], markEnd)
 		if err != nil {
