@@ -289,6 +289,16 @@ func (c *fakeConn) write() {
 	}
 }
 
+// isGone reports whether the connection has ended.
+func (c *fakeConn) isGone() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 func (c *fakeConn) welcome() { c.sendWelcome(false) }
 
 func (c *fakeConn) sendWelcome(resumed bool) {

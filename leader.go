@@ -1,9 +1,7 @@
 package ldlm
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -195,18 +193,20 @@ var errMoved = errors.New("the session goes on to the leader")
 // moveOver takes the session from a link to another address. It connects there
 // before it leaves.
 func (s *session) moveOver(from *link, to address) {
-	ctx, cancel := context.WithTimeoutCause(s.ctx, openPatience, fmt.Errorf("no answer within %s", openPatience))
+	ctx, cancel := s.bounded()
 	c, err := s.client.carry(ctx, to)
 	cancel()
-	if err != nil {
-		if s.ctx.Err() == nil {
-			s.logger.Info("ldlm: the leader is not reached from here; the session stays", "session", s.number, "address", to.text, "error", err)
+	switch {
+	case s.ctx.Err() != nil:
+		if err == nil {
+			c.Close()
 		}
-		s.client.doubtLeader(to)
-		s.notReached(from, to)
 		return
-	}
-	if !s.isLed(from, to) {
+	case err != nil:
+		s.logger.Info("ldlm: the leader is not reached from here; the session stays", "session", s.number, "address", to.text, "error", err)
+		s.movedInVain(from, to)
+		return
+	case !s.isLed(from, to):
 		c.Close()
 		return
 	}
@@ -214,8 +214,7 @@ func (s *session) moveOver(from *link, to address) {
 	defer cancel()
 	if err := s.try(ctx, c, to, from); err != nil && !errors.Is(err, errNotWanted) && s.ctx.Err() == nil {
 		s.logger.Info("ldlm: no session at the leader", "session", s.number, "address", to.text, "error", err)
-		s.client.doubtLeader(to)
-		s.movedInVain(to)
+		s.movedInVain(from, to)
 		s.connect(to)
 	}
 }
@@ -225,23 +224,21 @@ func (s *session) moveOver(from *link, to address) {
 func (s *session) isLed(from *link, to address) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.isLedLocked(from, to)
+}
+
+func (s *session) isLedLocked(from *link, to address) bool {
 	return s.link == from && from.leader == to
 }
 
-// notReached notes that no connection was made to where the session was to go, and has
-// it go there later. Where it stands it is served as well.
-func (s *session) notReached(from *link, to address) {
+// movedInVain notes that no session stood where it was to go. If it is still where it
+// was, where it is served as well, it goes there later.
+func (s *session) movedInVain(from *link, to address) {
+	s.client.doubtLeader(to)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noteMove(to, false)
-	if s.link == from && from.leader == to {
+	if s.isLedLocked(from, to) {
 		s.moveLater(from)
 	}
-}
-
-// movedInVain notes that no session stood where it went.
-func (s *session) movedInVain(to address) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.noteMove(to, false)
 }

@@ -108,10 +108,8 @@ func TestMoveToLeader(t *testing.T) {
 			t.Errorf("hello asks for session %d, want %d", h.GetSession(), testSession)
 		}
 		synctest.Wait()
-		select {
-		case <-old.gone:
+		if old.isGone() {
 			t.Error("the old connection was closed before the session stood on the new one")
-		default:
 		}
 		conn.welcomeBack(1)
 		again := conn.op()
@@ -359,20 +357,25 @@ func TestLinkFailsDuringMove(t *testing.T) {
 	})
 }
 
-// welcomeElsewhere is what a member welcomes the session back with that does not lead.
-func welcomeElsewhere(c *Client, conn *fakeConn, leader string, tokens ...uint64) {
-	conn.welcomeBack(tokens...)
+// resumeElsewhere is resume at a member that says that another one leads.
+func (f *fakeServer) resumeElsewhere(c *Client, leader string, tokens ...uint64) *fakeConn {
+	f.t.Helper()
+	conn := f.resume(tokens...)
 	tell(c, conn, leader)
+	return conn
+}
+
+// denies answers hello with a refusal.
+func denies(c *fakeConn) {
+	c.hello()
+	c.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
 }
 
 // Each link of a member that does not lead tells of the leader anew. If no session stands
 // there, or not for long, the client goes there ever more rarely; where it is it is served.
 func TestMovesInVainAreSpacedOut(t *testing.T) {
 	for name, refuse := range map[string]func(*fakeConn){
-		"refused": func(c *fakeConn) {
-			c.hello()
-			c.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
-		},
+		"refused": denies,
 		"cut soon": func(c *fakeConn) {
 			c.hello()
 			c.welcomeBack(1)
@@ -395,9 +398,7 @@ func TestMovesInVainAreSpacedOut(t *testing.T) {
 					if after, most := fell.Sub(began), longest<<min(i, maxDoublings); after > most {
 						t.Fatalf("move %d came after %s, want at most %s", i, after, most)
 					}
-					again := srv.accept()
-					again.hello()
-					welcomeElsewhere(c, again, "lead", 1)
+					srv.resumeElsewhere(c, "lead", 1)
 					synctest.Wait()
 					if took := time.Since(fell); took != 0 {
 						t.Fatalf("after move %d the session stood again after %s, want at once", i, took)
@@ -422,21 +423,15 @@ func TestMoveThatLastedIsNotHeldAgainstTheLeader(t *testing.T) {
 		conn, l := openWithLock(t, srv, c, "x", 1)
 		tell(c, conn, "lead")
 		for range 4 {
-			foreign := srv.acceptWithin(longest << maxDoublings)
-			foreign.hello()
-			foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
-			again := srv.accept()
-			again.hello()
-			welcomeElsewhere(c, again, "lead", 1)
+			denies(srv.acceptWithin(longest << maxDoublings))
+			srv.resumeElsewhere(c, "lead", 1)
 		}
 		lead := srv.acceptWithin(longest << maxDoublings)
 		lead.hello()
 		lead.welcomeBack(1)
 		pass(2 * shortLife)
 		lead.raw.Close()
-		again := srv.accept()
-		again.hello()
-		welcomeElsewhere(c, again, "lead", 1)
+		srv.resumeElsewhere(c, "lead", 1)
 		began := time.Now()
 		srv.acceptWithin(longest << maxDoublings).hello()
 		if after := time.Since(began); after > longest {
@@ -456,12 +451,8 @@ func TestMovesInVainCountForOneAddress(t *testing.T) {
 		conn, _ := openWithLock(t, srv, c, "x", 1)
 		tell(c, conn, "lead")
 		for range maxDoublings {
-			foreign := srv.acceptWithin(longest << maxDoublings)
-			foreign.hello()
-			foreign.send(&ldlmv2.ServerFrame{End: &ldlmv2.Status{Code: ldlmv2.Code_CODE_DENIED}})
-			conn = srv.accept()
-			conn.hello()
-			welcomeElsewhere(c, conn, "lead", 1)
+			denies(srv.acceptWithin(longest << maxDoublings))
+			conn = srv.resumeElsewhere(c, "lead", 1)
 		}
 		tell(c, conn, "other")
 		began := time.Now()

@@ -418,15 +418,7 @@ func TestUnansweredConnectionStays(t *testing.T) {
 			silent.hello()
 			conn = srv.resume(1)
 			pass(time.Second)
-			closed := func() bool {
-				select {
-				case <-silent.gone:
-					return true
-				default:
-					return false
-				}
-			}
-			if got := closed(); got == ends {
+			if got := silent.isGone(); got == ends {
 				t.Errorf("the session ends with its connection: %t; the one without an answer is closed: %t", ends, got)
 			}
 
@@ -437,8 +429,8 @@ func TestUnansweredConnectionStays(t *testing.T) {
 			conn.raw.Close()
 			srv.resume(1)
 			pass(time.Second)
-			if !closed() || l.Err() != nil {
-				t.Errorf("after a newer connection stands the one that was answered late is closed: %t; the lock: %v", closed(), l.Err())
+			if !silent.isGone() || l.Err() != nil {
+				t.Errorf("after a newer connection stands the one that was answered late is closed: %t; the lock: %v", silent.isGone(), l.Err())
 			}
 		})
 	}

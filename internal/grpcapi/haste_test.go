@@ -15,6 +15,19 @@ import (
 	"github.com/ldlm-io/ldlm/internal/node"
 )
 
+// atTheLimit returns a client that holds the one lock that there may be, l, and was refused m.
+func atTheLimit(t *testing.T, h *house) *client {
+	t.Helper()
+	c := h.client()
+	if r, err := c.TryLock(t.Context(), try("l")); err != nil || !r.GetLocked() {
+		t.Fatal(r, err)
+	}
+	if r, err := c.TryLock(t.Context(), try("m")); err != nil || r.GetError() == nil {
+		t.Fatal(r, err)
+	}
+	return c
+}
+
 // Who reaches a limit again and again waits for the answer, as long as it wants one; what
 // no limit refuses is answered as ever.
 func TestWhoReachesLimitsTooOftenWaits(t *testing.T) {
@@ -23,13 +36,7 @@ func TestWhoReachesLimitsTooOftenWaits(t *testing.T) {
 		n.Settings.MaxLocks = 1
 		c.Gate = auth.NewGate(auth.GateConfig{Tempo: auth.Tempo{Every: time.Hour, Free: 1, Longest: time.Hour}})
 	})
-	c := h.client()
-	if r, err := c.TryLock(t.Context(), try("l")); err != nil || !r.GetLocked() {
-		t.Fatal(r, err)
-	}
-	if r, err := c.TryLock(t.Context(), try("m")); err != nil || r.GetError() == nil {
-		t.Fatal(r, err)
-	}
+	c := atTheLimit(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	answered := make(chan error, 1)
@@ -56,13 +63,7 @@ func TestWhoWaitsForARefusalHasNoSlot(t *testing.T) {
 		n.Settings.MaxLocks, n.Settings.MaxSlots = 1, 1
 		c.Gate = gate
 	})
-	c := h.client()
-	if r, err := c.TryLock(t.Context(), try("l")); err != nil || !r.GetLocked() {
-		t.Fatal(r, err)
-	}
-	if r, err := c.TryLock(t.Context(), try("m")); err != nil || r.GetError() == nil {
-		t.Fatal(r, err)
-	}
+	c := atTheLimit(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ask := func(name string) (answered chan error) {
